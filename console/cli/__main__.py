@@ -1,0 +1,5 @@
+"""`python -m console.cli` is `jcredit`."""
+
+from console.cli import main
+
+main()

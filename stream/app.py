@@ -1,0 +1,211 @@
+"""The Faust app: segments become half hours, rejected messages are kept and counted, gateways are told what is settled.
+
+Faust acknowledges a record whose agent raised, so nothing leaves a loop body but a commit. A busy database is tried again there; any other error is
+noted and ends the process, and the record comes again. A record that has ended a worker three times is kept, alarmed and passed over.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import faust
+import msgspec
+import psycopg
+
+from ingest.mqtt import Session
+from stream.settlement import AckTimes, ack
+from stream.timescale import Spot, Store
+from stream.work import AlreadyDone, Detect, Worker
+
+MOST_ATTEMPTS = 3
+log = logging.getLogger("jcredit.stream")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a worker is told: addresses, its number, topics by name with Kafka's ids, and how often a gateway hears from it."""
+
+    kafka: str
+    mqtt: str
+    dsn: str
+    number: int
+    telemetry: str
+    rejected: str
+    topic_ids: dict[str, UUID]
+    group: str = "jcredit-worker"
+    ack_every_s: float = 60.0
+    data_dir: str = "."
+
+
+class Desk:
+    """The worker's one connection to the database; opened again whenever it breaks."""
+
+    def __init__(self, settings: Settings, detect: Detect | None) -> None:
+        self._settings, self._store = settings, None
+        self.worker = Worker(detect)
+
+    _store: Store | None
+
+    async def store(self) -> Store:
+        if self._store is None or self._store.connection.closed:
+            self._store = Store(await psycopg.AsyncConnection.connect(self._settings.dsn, autocommit=True, connect_timeout=5))
+        return self._store
+
+    async def do(self, work: Callable[[Store], Awaitable[Any]]) -> Any:
+        """Do `work`; while the database is away or busy, wait and do it again."""
+        pause = 0.1
+        while True:
+            try:
+                return await work(await self.store())
+            except psycopg.OperationalError as error:
+                log.warning("the database does not answer, trying again: %s", str(error).strip())
+                await self._lose()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+
+    async def _lose(self) -> None:
+        if self._store is not None:
+            await self._store.connection.close()
+        self._store = None
+
+    async def segment(self, spot: Spot, body: bytes) -> set[str]:
+        """Do a segment once; memory that turns out to be old is read anew, once."""
+        try:
+            return await self._segment(spot, body)
+        except (KeyError, psycopg.IntegrityError) as error:
+            log.info("memory of %s was old (%r), reading it anew", spot, error)
+            return await self._segment(spot, body)
+
+    async def _segment(self, spot: Spot, body: bytes) -> set[str]:
+        try:
+            return await self.do(lambda store: self.worker.take(store, spot, body))  # type: ignore[no-any-return]
+        except AlreadyDone:
+            return set()
+
+    async def rejected(self, spot: Spot, row: tuple[Any, ...]) -> None:
+        """Keep and count a rejected message, once."""
+
+        async def keep(store: Store) -> None:
+            async with store.connection.transaction():
+                if await store.move(spot):
+                    await store.put_rejected([(spot.topic_id, spot.partition, spot.offset, *row)])
+                    await store.tally(spot.partition, [("refused", row[0], 1)])
+
+        await self.do(keep)
+
+    async def trouble(self, spot: Spot, body: bytes, error: Exception) -> None:
+        """End the process, so that the record comes again; the third time keep the record as unread and go on."""
+        log.exception("record %s could not be worked on", spot)
+        attempts = await self.do(lambda store: store.attempted(spot, repr(error)))
+        if attempts < MOST_ATTEMPTS:
+            os._exit(70)
+        alarm = msgspec.json.encode({"code": "unread-segment", "partition": spot.partition, "offset": spot.offset, "error": repr(error)}).decode()
+        await self.do(lambda store: store.pass_over(spot, body, alarm))
+
+
+class Acks:
+    """Tells gateways over MQTT; what is not told because the broker is away is told when the gateway asks by sending again."""
+
+    def __init__(self, settings: Settings, worker: Worker) -> None:
+        self._worker, self._every_s = worker, settings.ack_every_s
+        self._times = AckTimes(settings.ack_every_s)
+        self._session = Session(settings.mqtt, f"{settings.group}-{settings.number}", _nobody, None)
+        self._again_s = 0.0
+
+    def heard(self, gateways: set[str]) -> None:
+        self._times.heard(gateways, time.monotonic())
+
+    def turn(self) -> None:
+        """Send what is due; connect if there is no connection."""
+        now = time.monotonic()
+        try:
+            self._session.turn(0.0)
+        except (ConnectionError, OSError):
+            self._connect(now)
+            return
+        if self._session.connected:
+            for gateway in self._times.due(now):
+                self._tell(gateway)
+            self._session.turn(0.0)
+
+    def _tell(self, gateway: str) -> None:
+        known = self._worker.memory.gateways.get(gateway)
+        if known is not None:
+            self._session.publish(f"jcredit/v1/{gateway}/ack", ack(self._worker.memory.chains[known.id], self._every_s))
+
+    def _connect(self, now: float) -> None:
+        if now >= self._again_s:
+            self._again_s = now + 1.0
+            try:
+                self._session.connect()
+            except OSError as error:
+                log.warning("the broker does not answer, acks wait: %s", error)
+
+
+def _nobody(*_: object) -> None:
+    """Nothing is subscribed."""
+
+
+def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
+    """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them."""
+    desk = Desk(settings, detect)
+    acks = Acks(settings, desk.worker)
+    app = faust.App(
+        settings.group,
+        broker=f"kafka://{settings.kafka}",
+        store="memory://",
+        datadir=settings.data_dir,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=16 << 20,
+        broker_session_timeout=6,
+        broker_heartbeat_interval=1,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=8,
+    )
+    raw = {"value_type": bytes, "value_serializer": "raw", "key_serializer": "raw"}
+
+    def spot(event: Any) -> Spot:
+        return Spot(topic_id=settings.topic_ids[event.message.topic], partition=event.message.partition, offset=event.message.offset)
+
+    @app.agent(app.topic(settings.telemetry, **raw), name="segments")
+    async def segments(stream: Any) -> AsyncIterator[None]:
+        async for event in stream.events():
+            try:
+                acks.heard(await desk.segment(spot(event), event.value))
+            except Exception as error:
+                await desk.trouble(spot(event), event.value, error)
+            acks.turn()
+            yield
+
+    @app.agent(app.topic(settings.rejected, **raw), name="rejected")
+    async def rejected(stream: Any) -> AsyncIterator[None]:
+        async for event in stream.events():
+            try:
+                await desk.rejected(spot(event), _rejected_row(event))
+            except Exception as error:
+                await desk.trouble(spot(event), event.value, error)
+            yield
+
+    @app.timer(0.05)
+    async def tell_gateways() -> None:
+        acks.turn()
+
+    @app.on_partitions_assigned.connect
+    async def read_anew(_app: Any, assigned: Any, **_: Any) -> None:
+        desk.worker.memory.drop()
+        log.info("partitions assigned: %s", sorted((tp.topic, tp.partition) for tp in assigned))
+
+    return app
+
+
+def _rejected_row(event: Any) -> tuple[str, str, str, int, bytes]:
+    headers = {name: value.decode(errors="replace") for name, value in dict(event.message.headers or {}).items()}
+    return headers["reason"], headers.get("detail", ""), headers.get("origin", ""), int(headers["received_us"]), event.value

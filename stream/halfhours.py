@@ -1,0 +1,103 @@
+"""The half hours of a whole segment at once: the ordinary rows of thousands of registers in one numpy pass.
+
+Ordinary is what needs no judgement: each edge later than the last one, not below it, and under the cap. Such a row is the same
+that `interval.intervals` gives (a test compares them). Every other register is named in `odd`, and goes through that function with its neighbours.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.interval import CAP_MARGIN, HALF_HOUR_S, LOOK_AHEAD_S, Register, Row, State
+
+NEVER = -1
+ALWAYS = 1 << 62
+
+
+@dataclass(slots=True)
+class Tail:
+    """The last edge of a register and up to when (Unix s) its rows need judgement; `at` NEVER: no edge yet."""
+
+    at: int = NEVER
+    register_wh: int = 0
+    odd_until: int = NEVER
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ordinary:
+    """Rows of `interval`, one an element; `opening` are those that nothing runs to."""
+
+    meter: NDArray[np.int64]
+    end_at: NDArray[np.int64]
+    register_wh: NDArray[np.int64]
+    start_at: NDArray[np.int64]
+    energy_wh: NDArray[np.int64]
+    state: NDArray[np.int8]
+    opening: NDArray[np.bool_]
+    odd: dict[int, list[tuple[int, int]]]  # meter → its new edges (at, register_wh), in order of arrival
+
+
+def halfhours(meter: list[int], at: list[int], wh: list[int], tails: dict[int, Tail], registers: dict[int, Register]) -> Ordinary:
+    """Rows for the new edges of a segment, given in order of arrival, and which meters must be judged apart."""
+    m, a, w = np.array(meter, np.int64), np.array(at, np.int64), np.array(wh, np.int64)
+    order = np.lexsort((a, m))
+    m, a, w = m[order], a[order], w[order]
+    first = np.ones(len(m), np.bool_)
+    first[1:] = m[1:] != m[:-1]
+    starts = np.flatnonzero(first)
+    group = np.cumsum(first) - 1
+    mine = [tails[k] for k in m[starts].tolist()]
+    known = np.array([(t.at, t.register_wh, t.odd_until) for t in mine], np.int64).reshape(-1, 3)
+    caps = np.array([_cap(registers[k]) for k in m[starts].tolist()], np.float64).reshape(-1, 2)
+    before_a, before_w = np.roll(a, 1), np.roll(w, 1)
+    before_a[starts], before_w[starts] = known[:, 0], known[:, 1]
+    opening = first & (before_a == NEVER)
+    span, rise = a - before_a, w - before_w
+    odd = (span <= 0) | (rise < 0) | (rise > caps[group, 0] * span + caps[group, 1]) | (a <= known[group, 2])
+    odd = np.logical_or.reduceat(odd & ~opening, starts)[group] if len(m) else odd
+    good = ~odd
+    return Ordinary(
+        meter=m[good],
+        end_at=a[good],
+        register_wh=w[good],
+        start_at=before_a[good],
+        energy_wh=rise[good],
+        state=np.where(opening, State.OPENING, np.where(span == HALF_HOUR_S, State.CREDITED, State.SPREAD))[good].astype(np.int8),
+        opening=opening[good],
+        odd=_arrivals(meter, at, wh, set(m[odd].tolist())),
+    )
+
+
+def _cap(register: Register) -> tuple[float, float]:
+    return register.rated_w * CAP_MARGIN / 3600, register.resolution_wh
+
+
+def _arrivals(meter: list[int], at: list[int], wh: list[int], odd: set[int]) -> dict[int, list[tuple[int, int]]]:
+    found: dict[int, list[tuple[int, int]]] = {k: [] for k in odd}
+    for k, instant, value in zip(meter, at, wh, strict=True) if odd else ():
+        if k in odd:
+            found[k].append((instant, value))
+    return found
+
+
+def tails_after(ordinary: Ordinary, tails: dict[int, Tail]) -> None:
+    """Move the tails to the last ordinary row of each meter."""
+    m = ordinary.meter
+    last = np.ones(len(m), np.bool_)
+    last[:-1] = m[1:] != m[:-1]
+    for k, at, wh in zip(m[last].tolist(), ordinary.end_at[last].tolist(), ordinary.register_wh[last].tolist(), strict=True):
+        tail = tails[k]
+        tail.at, tail.register_wh = at, wh
+
+
+def tail_of(rows: list[Row], register: Register) -> Tail:
+    """The tail after judged rows: odd for ever while the last edge is not believed or a record lies ahead, for a day after a leap."""
+    if not rows:
+        return Tail(odd_until=ALWAYS if register.events else NEVER)
+    last = rows[-1]
+    ahead = any(event.at >= last.end for event in register.events)
+    if ahead or last.state is State.UNTRUE or (last.state is State.HELD and last.code != "above-cap"):
+        return Tail(last.end, last.register_wh, ALWAYS)
+    leaps = [row.end for row in rows if row.state is State.HELD and row.code == "above-cap"]
+    return Tail(last.end, last.register_wh, leaps[-1] + LOOK_AHEAD_S if leaps else NEVER)

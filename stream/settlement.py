@@ -1,0 +1,69 @@
+"""What of a gateway's chain is settled, and the ack that says so.
+
+A message is settled when it and all before it are committed, or refused for good. The first message with a sequence number is the one that counts; the same
+bytes again are a repeat, other bytes are a conflict. Nothing else waits for a gap: readings beyond it are used, only the ack stands still.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+NOTHING = -1
+GENESIS = bytes(32)
+MOST_REFUSED = 20
+
+
+@dataclass(slots=True)
+class Chain:
+    """Where a gateway's chain stands: settled up to and with `seq`, whose hash is `hash`; `beyond` are those past a gap."""
+
+    seq: int = NOTHING
+    hash: bytes = GENESIS
+    beyond: dict[int, bytes] = field(default_factory=dict)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def known(self, seq: int) -> bool:
+        """Whether a message with this number has been taken already."""
+        return seq <= self.seq or seq in self.beyond
+
+    def take(self, seq: int, digest: bytes, refused: str | None) -> None:
+        """Take the first message with this number, and settle as far as the chain is whole."""
+        if refused is not None:
+            self.refused = [*self.refused, (seq, refused)][-MOST_REFUSED:]
+        if seq != self.seq + 1:
+            self.beyond[seq] = digest
+            return
+        self.seq, self.hash = seq, digest
+        while self.beyond and (following := self.beyond.pop(self.seq + 1, None)) is not None:
+            self.seq, self.hash = self.seq + 1, following
+
+
+def ack(chain: Chain, every_s: float) -> bytes:
+    """The retained message that tells a gateway what it need not keep any longer."""
+    refused = [{"seq": seq, "reason": reason} for seq, reason in chain.refused if seq <= chain.seq]
+    return msgspec.json.encode({"v": 1, "seq": chain.seq, "hash": chain.hash.hex(), "refused": refused, "every_s": every_s})
+
+
+class AckTimes:
+    """Which gateways are to be told now: at once after a quiet time, else every `every_s`; a repeat is always answered."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._told_s: dict[str, float] = {}
+        self._waiting: dict[str, float] = {}
+
+    def heard(self, gateways: set[str], now_s: float) -> None:
+        """Messages of these were committed."""
+        for gateway in gateways:
+            if gateway not in self._waiting:
+                self._waiting[gateway] = max(now_s, self._told_s.get(gateway, float("-inf")) + self._every_s)
+
+    def due(self, now_s: float) -> list[str]:
+        """Those to be told now; each is taken as told."""
+        due = [gateway for gateway, at in self._waiting.items() if at <= now_s]
+        for gateway in due:
+            del self._waiting[gateway]
+            self._told_s[gateway] = now_s
+        if len(self._told_s) > 500_000:
+            self._told_s = {g: at for g, at in self._told_s.items() if at > now_s - self._every_s}
+        return due

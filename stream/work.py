@@ -1,0 +1,266 @@
+"""The work on one segment: which messages count, which half hours they make, all in one transaction.
+
+Once, although Kafka delivers at least once: the transaction moves the position row past the record, and if no row moves the record is done
+or somebody else's. Memory is a cache of what the database says; it is dropped whenever it might not hold.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from ingest import telemetry
+from ingest.payload import jws
+from ingest.segment import Message, unpack
+from stream import halfhours as hh
+from stream.edge import edges as edges_of
+from stream.interval import LOOK_AHEAD_S, Changed, Edge, Register, Row, intervals
+from stream.settlement import Chain
+from stream.timescale import Known, Spot, Store
+
+BOOKMARK_EVERY = 64
+MOST_GATEWAYS = 300_000
+
+Detect = Callable[[psycopg.AsyncConnection[Any], Changed], Awaitable[None]]
+
+
+class AlreadyDone(Exception):
+    """The record's position has been passed: nothing was written, and memory of the partition does not hold."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the worker knows without asking: gateways, registers, chains, tails."""
+
+    gateways: dict[str, Known] = field(default_factory=dict)
+    registers: dict[int, Register] = field(default_factory=dict)
+    chains: dict[int, Chain] = field(default_factory=dict)
+    tails: dict[int, hh.Tail] = field(default_factory=dict)
+
+    def drop(self) -> None:
+        for cache in (self.gateways, self.registers, self.chains, self.tails):
+            cache.clear()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a segment's messages turned out to be."""
+
+    gateway: list[int] = field(default_factory=list)
+    seq: list[int] = field(default_factory=list)
+    digest: list[bytes] = field(default_factory=list)
+    place: list[int] = field(default_factory=list)
+    refused: list[tuple[str, int, int]] = field(default_factory=list)
+    again: list[tuple[int, int, int, bytes]] = field(default_factory=list)  # gateway, seq, place, hash
+    meter: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    wh: list[int] = field(default_factory=list)
+    source: list[tuple[int, int, int]] = field(default_factory=list)  # of each reading: gateway, seq, place
+    marks: dict[int, int] = field(default_factory=dict)
+
+
+class Worker:
+    """Takes segments, one at a time."""
+
+    def __init__(self, detect: Detect | None = None) -> None:
+        self.memory, self._detect = Memory(), detect
+
+    async def take(self, store: Store, spot: Spot, body: bytes) -> set[str]:
+        """Do a segment; the gateways that it carries messages of. AlreadyDone, BrokenSegment, or the database's errors; nothing is half done."""
+        messages = unpack(body)
+        try:
+            async with store.connection.transaction():
+                await self._write(store, spot, body, messages)
+        except BaseException:
+            self.memory.drop()
+            raise
+        return {message.gateway for message in messages}
+
+    async def _write(self, store: Store, spot: Spot, body: bytes, messages: list[Message]) -> None:
+        if not await store.move(spot):
+            raise AlreadyDone
+        await self._learn(store, {message.gateway for message in messages})
+        segment = await store.put_evidence(spot, body, len(messages), messages[-1].received_us if messages else 0)
+        taken = self._sort_out(messages)
+        if taken.gateway:
+            await store.put_messages(segment, taken.gateway, taken.seq, taken.digest, taken.place)
+        await store.put_refused(taken.refused)
+        await store.bookmark(taken.marks)
+        conflicting = await self._put_again(store, segment, taken)
+        changed = await self._put_intervals(store, segment, taken)
+        if self._detect is not None and changed is not None:
+            await self._detect(store.connection, changed)
+        counts = Counter(reason for reason, _, _ in taken.refused)
+        await store.tally(
+            spot.partition,
+            [
+                ("accepted", "", len(taken.gateway) - len(taken.refused)),
+                ("repeated", "", len(taken.again) - conflicting),
+                ("conflicting", "", conflicting),
+                *(("refused", reason, count) for reason, count in counts.items()),
+            ],
+        )
+
+    async def _learn(self, store: Store, names: set[str]) -> None:
+        """Read what memory lacks of these gateways."""
+        memory = self.memory
+        if len(memory.gateways) > MOST_GATEWAYS:
+            memory.drop()
+        missing = [name for name in names if name not in memory.gateways]
+        if not missing:
+            return
+        known, registers = await store.gateways(missing)
+        chains = await store.chains([one.id for one in known.values()])
+        new = {meter for one in known.values() if not _begun(chains[one.id]) for meter in one.meters.values()}
+        memory.tails |= {meter: hh.tail_of([], registers[meter]) for meter in new}
+        memory.tails |= await store.tails({meter: register for meter, register in registers.items() if meter not in new})
+        memory.gateways |= known
+        memory.registers |= registers
+        memory.chains |= chains
+
+    def _sort_out(self, messages: list[Message]) -> Taken:
+        """In order of place: the first with a sequence number counts, the others are repeats or conflicts."""
+        taken = Taken()
+        for place, message in enumerate(messages):
+            known = self.memory.gateways[message.gateway]
+            chain = self.memory.chains[known.id]
+            content, seq = _content(message)
+            if chain.known(seq):
+                taken.again.append((known.id, seq, place, message.sha256))
+                continue
+            before = chain.seq
+            chain.take(seq, message.sha256, message.refused)
+            if chain.seq // BOOKMARK_EVERY > max(before, 0) // BOOKMARK_EVERY:
+                taken.marks[known.id] = chain.seq
+            taken.gateway.append(known.id)
+            taken.seq.append(seq)
+            taken.digest.append(message.sha256)
+            taken.place.append(place)
+            if content is None:
+                taken.refused.append((message.refused or "malformed", known.id, seq))
+            else:
+                _add_readings(taken, content, known, place)
+        return taken
+
+    async def _put_again(self, store: Store, segment: int, taken: Taken) -> int:
+        """Tell repeats from conflicts; the number of conflicts. The first of a number may be in this very segment."""
+        if not taken.again:
+            return 0
+        hashes = await store.hashes([(gateway, seq) for gateway, seq, _, _ in taken.again])
+        others = [(g, seq, segment, place, None, None, None, None) for g, seq, place, digest in taken.again if hashes[g, seq] != digest]
+        await store.put_conflicts(others)
+        return len(others)
+
+    async def _put_intervals(self, store: Store, segment: int, taken: Taken) -> Changed | None:
+        if not taken.meter:
+            return None
+        memory = self.memory
+        ordinary = hh.halfhours(taken.meter, taken.at, taken.wh, memory.tails, memory.registers)
+        await store.put_ordinary(ordinary)
+        hh.tails_after(ordinary, memory.tails)
+        judged: list[tuple[int, Row, bool]] = []
+        conflicts: list[tuple[int, int, int, int]] = []
+        for meter, arrivals in ordinary.odd.items():
+            rows, clashes = await self._judge(store, segment, taken, meter, arrivals)
+            judged += rows
+            conflicts += clashes
+        if judged:
+            await store.put_judged([(meter, row) for meter, row, _ in judged])
+        return _changed(ordinary, judged, tuple(conflicts))
+
+    async def _judge(
+        self, store: Store, segment: int, taken: Taken, meter: int, arrivals: list[tuple[int, int]]
+    ) -> tuple[list[tuple[int, Row, bool]], list[tuple[int, int, int, int]]]:
+        """Put the new edges of one meter among the stored ones and make the rows again; those that changed."""
+        since = min(at for at, _ in arrivals) - LOOK_AHEAD_S
+        stored, edges = await store.window(meter, since)
+        merged = {edge.at: edge for edge in edges}
+        conflicts = []
+        for at, wh in arrivals:
+            first = merged.setdefault(at, Edge(at=at, register_wh=wh))
+            if first.register_wh != wh:
+                merged[at] = Edge(at=at, register_wh=first.register_wh, conflicted=True)
+                conflicts.append((meter, at, first.register_wh, wh))
+        await store.put_conflicts(_clashes(conflicts, taken, segment))
+        opens = not stored or stored[0].start is None or min(merged) < stored[0].end
+        register = self.memory.registers[meter]
+        rows = intervals([merged[at] for at in sorted(merged)], register, opens=opens)
+        if not opens:
+            rows[0] = stored[0]  # the row that ends where the window begins is not of this window
+        before = {row.end: row for row in stored}
+        self.memory.tails[meter] = hh.tail_of(rows, register)
+        return [(meter, row, row.end not in before) for row in rows if before.get(row.end) != row], conflicts
+
+
+def _begun(chain: Chain) -> bool:
+    return chain.seq >= 0 or bool(chain.beyond)
+
+
+def _content(message: Message) -> tuple[telemetry.Telemetry | None, int]:
+    """The readings of a message (None if it is refused) and its sequence number."""
+    inner = message.payload if message.format == "native" else _inner(message.payload)
+    if message.refused is None:
+        content = telemetry.trust(inner)
+        return content, content.seq
+    place = telemetry.place(inner)
+    if place is None:
+        raise ValueError(f"a refused message of {message.gateway} without a place in its chain was put into a segment")
+    return None, place.seq
+
+
+def _inner(payload: bytes) -> bytes:
+    compact = jws.parse(payload)
+    if compact is None:
+        raise ValueError("a segment carries a JWS that is none")
+    return compact.inner
+
+
+def _add_readings(taken: Taken, content: telemetry.Telemetry, known: Known, place: int) -> None:
+    for channel in content.channels:
+        instants, values = edges_of(int(channel.start.timestamp()), channel.step_s, channel.values)
+        if None in values:
+            pairs = [(at, wh) for at, wh in zip(instants, values, strict=True) if wh is not None]
+            instants, values = [at for at, _ in pairs], [wh for _, wh in pairs]  # type: ignore[assignment]
+        count = len(values)
+        if count:
+            taken.meter += [known.meters[channel.meter]] * count
+            taken.at += instants
+            taken.wh += values  # type: ignore[arg-type]
+            taken.source += [(known.id, content.seq, place)] * count
+
+
+def _clashes(conflicts: list[tuple[int, int, int, int]], taken: Taken, segment: int) -> list[tuple[Any, ...]]:
+    """Each conflict with the message that brought the other value."""
+    if not conflicts:
+        return []
+    brought = {(m, at, wh): source for m, at, wh, source in zip(taken.meter, taken.at, taken.wh, taken.source, strict=True)}
+    rows = []
+    for meter, at, first_wh, other_wh in conflicts:
+        gateway, seq, place = brought[meter, at, other_wh]
+        rows.append((gateway, seq, segment, place, meter, at, first_wh, other_wh))
+    return rows
+
+
+def _changed(ordinary: hh.Ordinary, judged: list[tuple[int, Row, bool]], conflicts: tuple[tuple[int, int, int, int], ...]) -> Changed | None:
+    size = len(ordinary.meter) + len(judged)
+    if not size:
+        return None
+
+    def column(first: Any, then: list[Any], kind: Any) -> Any:
+        return np.concatenate([np.asarray(first, kind), np.asarray(then, kind)]) if then else np.asarray(first, kind)
+
+    none = hh.NEVER
+    return Changed(
+        meter=column(ordinary.meter, [m for m, _, _ in judged], np.int32),
+        end_at=column(ordinary.end_at, [r.end for _, r, _ in judged], np.int64),
+        start_at=column(ordinary.start_at, [none if r.start is None else r.start for _, r, _ in judged], np.int64),
+        register_wh=column(ordinary.register_wh, [r.register_wh for _, r, _ in judged], np.int64),
+        energy_wh=column(np.where(ordinary.opening, 0, ordinary.energy_wh), [r.energy_wh or 0 for _, r, _ in judged], np.int64),
+        state=column(ordinary.state, [int(r.state) for _, r, _ in judged], np.int8),
+        code=column(np.full(len(ordinary.meter), "", object), [r.code for _, r, _ in judged], object),
+        fresh=column(np.ones(len(ordinary.meter), np.bool_), [fresh for _, _, fresh in judged], np.bool_),
+        conflicts=conflicts,
+    )
