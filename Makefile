@@ -50,11 +50,11 @@ check: setup
 
 bench: setup
 	@$(JCREDIT) up
-	@$(BIN)/python tests/bench/chain.py
+	@$(BIN)/python -m tests.bench.chain
 
 bench-soak: setup
 	@$(JCREDIT) up
-	@$(BIN)/python tests/bench/soak.py
+	@$(BIN)/python -m tests.bench.soak
 
 clean:
 	@test ! -x $(BIN)/python || $(JCREDIT) down || true

@@ -96,16 +96,18 @@ class SameSpan:
 
 def slots_of(rows: Rows, sites: Meters, rules: Rules = RULES) -> Slots:
     """The rows that are intervals (an opening or an untrue reading is none) beside all that detectors look at."""
-    row = np.flatnonzero((rows.start_at >= 0) & (rows.end_at > rows.start_at) & (rows.state != State.OPENING) & (rows.state != State.UNTRUE))
+    row = np.flatnonzero((rows.start_at >= 0) & (rows.end_at > rows.start_at) & (rows.state != int(State.OPENING)) & (rows.state != int(State.UNTRUE)))
     meter, start, end = rows.meter[row], rows.start_at[row], rows.end_at[row]
     lat, lon, dc_kw, ac_kw = sites.lat[meter], sites.lon[meter], sites.dc_kw[meter], sites.ac_kw[meter]
     hours, resolution_wh = (end - start) / 3600.0, sites.resolution_wh[meter].astype(np.float64)
     rated_w = np.nan_to_num(np.fmin(dc_kw, ac_kw)) * 1000.0
     energy_wh, register = rows.energy_wh[row].astype(np.float64), sites.register[meter]
-    night = sky.is_night(lat, lon, start, end, sky.LABEL_TOLERANCE_S)
-    dusk = sky.is_night(lat, lon, start, end) & ~night
-    bound_wh = sky.bound_wh(lat, lon, dc_kw, ac_kw, start, end)
-    bound_wh[dusk] = sky.bound_wh(lat[dusk], lon[dusk], dc_kw[dusk], ac_kw[dusk], start[dusk], end[dusk], sky.LABEL_TOLERANCE_S)
+    over = sky.spans(lat, lon, start, end)
+    night = sky.is_night(over, sky.LABEL_TOLERANCE_S)
+    dusk = sky.is_night(over) & ~night
+    bound_wh = sky.bound_wh(over, dc_kw, ac_kw)
+    if dusk.any():
+        bound_wh[dusk] = sky.bound_wh(over.take(dusk), dc_kw[dusk], ac_kw[dusk], sky.LABEL_TOLERANCE_S)
     return Slots(
         row=row,
         energy_wh=energy_wh,

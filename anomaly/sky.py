@@ -5,6 +5,8 @@ takes the plane that faces the sun, a very clear sky and a generous margin. It i
 Angles are degrees, instants Unix seconds, a span [start, end). An unknown position or rating is NaN and makes the answer NaN: nothing known.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,26 +27,48 @@ PIECES_AT_MOST = 2048
 _J2000_S = 946_728_000  # 2000-01-01 12:00 UTC
 
 
-def highest_elevation_deg(lat: Floats, lon: Floats, start: Instants, end: Instants, slack_s: int = CLOCK_TOLERANCE_S) -> Floats:
-    """The sun's greatest elevation within each span widened by `slack_s` at both ends; geometric, to some 0.02°.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spans:
+    """Spans at places, and the sun's way over them: sine of elevation = level + swing × cos(hour angle), taken at the middle."""
 
-    Low-precision formulas of the Astronomical Almanac (1950-2050). Over one span the sun is highest where its hour angle is least.
-    """
-    middle, half_width_s = (start + end) / 2.0, (end - start) / 2.0 + slack_s
-    declination, hour_angle = _equatorial(lon, middle)
-    least = np.maximum(np.abs(hour_angle) - np.radians(half_width_s / 240.0), 0.0)
+    lat: Floats
+    lon: Floats
+    start: Instants
+    end: Instants
+    level: Floats
+    swing: Floats
+    hour_angle: Floats  # radians, from 0 at noon to π at midnight
+    beam_w_m2: Floats  # above the atmosphere, at the Sun's distance of the day
+
+    def take(self, which: NDArray[np.bool_]) -> "Spans":
+        """Some of the spans."""
+        return Spans(**{name: getattr(self, name)[which] for name in self.__slots__})
+
+
+def spans(lat: Floats, lon: Floats, start: Instants, end: Instants) -> Spans:
+    """Each span under its sun."""
+    days = ((start + end) / 2.0 - _J2000_S) / 86_400.0
+    anomaly = np.radians(357.528 + 0.9856003 * days)
+    declination, hour_angle = _equatorial(lon, days, anomaly)
+    beam_w_m2 = SOLAR_CONSTANT_W_M2 / (1.00014 - 0.01671 * np.cos(anomaly)) ** 2
     phi = np.radians(lat)
-    sine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(least)
-    elevation_deg: Floats = np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
+    level, swing = np.sin(phi) * np.sin(declination), np.cos(phi) * np.cos(declination)
+    return Spans(lat=lat, lon=lon, start=start, end=end, level=level, swing=swing, hour_angle=np.abs(hour_angle), beam_w_m2=beam_w_m2)
+
+
+def highest_elevation_deg(spans: Spans, slack_s: int = CLOCK_TOLERANCE_S) -> Floats:
+    """The sun's greatest elevation within each span widened by `slack_s` at both ends; geometric, to some 0.02°."""
+    elevation_deg: Floats = np.degrees(np.arcsin(_highest_sine(spans, slack_s)))
     return elevation_deg
 
 
-def is_night(lat: Floats, lon: Floats, start: Instants, end: Instants, slack_s: int = CLOCK_TOLERANCE_S) -> NDArray[np.bool_]:
+def is_night(spans: Spans, slack_s: int = CLOCK_TOLERANCE_S) -> NDArray[np.bool_]:
     """The sun is below the horizon during the whole span, with margin. An unknown position is never night."""
-    return highest_elevation_deg(lat, lon, start, end, slack_s) < NIGHT_ELEVATION_DEG
+    night: NDArray[np.bool_] = _highest_sine(spans, slack_s) < np.sin(np.radians(NIGHT_ELEVATION_DEG))
+    return night
 
 
-def clear_w_m2(elevation_deg: Floats, at: Floats) -> Floats:
+def clear_w_m2(elevation_deg: Floats, beam_w_m2: Floats) -> Floats:
     """Irradiance on a plane that faces the sun under a very clear sky: beam of ESRA (Rigollier 2000) at Linke 2, a tenth more from around it.
 
     Air mass of Kasten and Young 1989, Rayleigh depth of Kasten 1996. Zero at night.
@@ -54,7 +78,7 @@ def clear_w_m2(elevation_deg: Floats, at: Floats) -> Floats:
     m = np.minimum(air_mass, 20.0)
     near = 6.6296 + m * (1.7513 + m * (-0.1202 + m * (0.0065 - 0.00013 * m)))
     depth = 1.0 / np.where(air_mass <= 20.0, near, 10.4 + 0.718 * air_mass)
-    beam = SOLAR_CONSTANT_W_M2 * _nearness(at) * np.exp(-0.8662 * LINKE_CLEAR * air_mass * depth)
+    beam = beam_w_m2 * np.exp(-0.8662 * LINKE_CLEAR * air_mass * depth)
     return np.where(elevation_deg < NIGHT_ELEVATION_DEG, 0.0, 1.1 * beam + SKY_W_M2)
 
 
@@ -63,39 +87,36 @@ def rating_bound_w(dc_kw: Floats, ac_kw: Floats) -> Floats:
     return np.fmin(dc_kw * RATING_LOW * BEST_HALF_HOUR, ac_kw * RATING_LOW) * 1000.0
 
 
-def bound_wh(lat: Floats, lon: Floats, dc_kw: Floats, ac_kw: Floats, start: Instants, end: Instants, slack_s: int = CLOCK_TOLERANCE_S) -> Floats:
+def bound_wh(over: Spans, dc_kw: Floats, ac_kw: Floats, slack_s: int = CLOCK_TOLERANCE_S) -> Floats:
     """The most energy of each span: the lesser of ratings and clear sky, summed over half hours; NaN where no rating is known."""
-    pieces = np.clip(-(-(end - start) // PIECE_S), 1, PIECES_AT_MOST)
+    pieces = np.clip(-(-(over.end - over.start) // PIECE_S), 1, PIECES_AT_MOST)
     if pieces.size == 0 or pieces.max() == 1:
-        return _piece_wh(lat, lon, dc_kw, ac_kw, start, end, slack_s)
+        return _piece_wh(over, dc_kw, ac_kw, slack_s)
     row = np.repeat(np.arange(pieces.size), pieces)
     nth = np.arange(row.size) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    span, of = (end - start)[row], pieces[row]
-    first, last = start[row] + span * nth // of, start[row] + span * (nth + 1) // of
-    weights = _piece_wh(lat[row], lon[row], dc_kw[row], ac_kw[row], first, last, slack_s)
-    return np.bincount(row, weights=weights, minlength=pieces.size).astype(np.float64)
+    start, length, of = over.start[row], (over.end - over.start)[row], pieces[row]
+    part = spans(over.lat[row], over.lon[row], start + length * nth // of, start + length * (nth + 1) // of)
+    return np.bincount(row, weights=_piece_wh(part, dc_kw[row], ac_kw[row], slack_s), minlength=pieces.size).astype(np.float64)
 
 
-def _piece_wh(lat: Floats, lon: Floats, dc_kw: Floats, ac_kw: Floats, start: Instants, end: Instants, slack_s: int) -> Floats:
-    elevation_deg = highest_elevation_deg(lat, lon, start, end, slack_s)
-    sky_w = dc_kw * clear_w_m2(elevation_deg, start.astype(np.float64)) * RATING_LOW * BEST_HALF_HOUR
+def _piece_wh(over: Spans, dc_kw: Floats, ac_kw: Floats, slack_s: int) -> Floats:
+    sky_w = dc_kw * clear_w_m2(highest_elevation_deg(over, slack_s), over.beam_w_m2) * RATING_LOW * BEST_HALF_HOUR
     rating_w = rating_bound_w(dc_kw, ac_kw)
     power_w: Floats = np.where(np.isnan(rating_w), np.nan, np.fmin(rating_w, sky_w))
-    return power_w * (end - start) / 3600.0
+    return power_w * (over.end - over.start) / 3600.0
 
 
-def _equatorial(lon: Floats, at: Floats) -> tuple[Floats, Floats]:
-    """Declination, and hour angle in [-π, π), in radians."""
-    days = (at - _J2000_S) / 86_400.0
-    anomaly = np.radians(357.528 + 0.9856003 * days)
+def _highest_sine(spans: Spans, slack_s: int) -> Floats:
+    """Over one span the sun is highest where its hour angle is least; the sun turns a degree in 240 s."""
+    half_width = np.radians(((spans.end - spans.start) / 2.0 + slack_s) / 240.0)
+    sine = spans.level + spans.swing * np.cos(np.maximum(spans.hour_angle - half_width, 0.0))
+    return np.minimum(np.maximum(sine, -1.0), 1.0)
+
+
+def _equatorial(lon: Floats, days: Floats, anomaly: Floats) -> tuple[Floats, Floats]:
+    """Declination, and hour angle in [-π, π), in radians: low-precision formulas of the Astronomical Almanac (1950-2050)."""
     longitude = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2.0 * anomaly))
     obliquity = np.radians(23.439 - 4.0e-7 * days)
     ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
     sidereal = np.radians(280.46062 + 360.985647366 * days + lon)
     return np.arcsin(np.sin(obliquity) * np.sin(longitude)), (sidereal - ascension + np.pi) % (2.0 * np.pi) - np.pi
-
-
-def _nearness(at: Floats) -> Floats:
-    """The inverse square of the Sun's distance in astronomical units."""
-    anomaly = np.radians(357.528 + 0.9856003 * (at - _J2000_S) / 86_400.0)
-    return 1.0 / (1.00014 - 0.01671 * np.cos(anomaly) - 0.00014 * np.cos(2.0 * anomaly)) ** 2

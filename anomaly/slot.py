@@ -80,21 +80,21 @@ def above_bound(slots: Slots) -> Verdict:
     """More than rating or clear sky allow (of other registers: what the stream holds above its cap, by the rating). At night the night test
     speaks, unless the rating is exceeded too."""
     bound = np.where(_physical(slots) & ~slots.night, slots.bound_wh, slots.rating_wh) + slots.resolution_wh
-    tested = (_physical(slots) & (slots.state != State.SPREAD)) | _over_cap(slots)
+    tested = (_physical(slots) & (slots.state != int(State.SPREAD))) | _over_cap(slots)
     return Verdict(code=Code.ABOVE_BOUND, hold=tested & (slots.energy_wh > bound), warn=_none(slots), observed=slots.energy_wh, bound=bound)
 
 
 def register_fell(slots: Slots) -> Verdict:
     """The register does not run on: the stream holds the row, and neither a second value nor the rating says why."""
     explained = (_disputes(slots)[0] == AT_EDGE) | (_over_cap(slots) & (slots.energy_wh > slots.rating_wh + slots.resolution_wh))
-    hold = (slots.state == State.HELD) & ~explained
+    hold = (slots.state == int(State.HELD)) & ~explained
     return Verdict(code=Code.REGISTER_FELL, hold=hold, warn=_none(slots), observed=slots.energy_wh, bound=np.zeros(len(slots.row)))
 
 
 def gap_lump(slots: Slots) -> Verdict:
     """A total over edges that were not read is accepted under the bound of the whole gap, and held above it."""
     bound = slots.bound_wh + slots.floor_wh
-    hold = _physical(slots) & (slots.state == State.SPREAD) & (slots.energy_wh > bound)
+    hold = _physical(slots) & (slots.state == int(State.SPREAD)) & (slots.energy_wh > bound)
     return Verdict(code=Code.GAP_LUMP, hold=hold, warn=_none(slots), observed=slots.energy_wh, bound=bound)
 
 
@@ -143,8 +143,9 @@ def _physical(slots: Slots) -> Bools:
 
 def _over_cap(slots: Slots) -> Bools:
     """Rows that the stream holds for a rise above its cap."""
-    held: Bools = slots.state == State.HELD
-    held[held] = slots.code[held] == "above-cap"
+    held: Bools = slots.state == int(State.HELD)
+    if held.any():
+        held[held] = slots.code[held] == "above-cap"
     return held
 
 

@@ -4,6 +4,7 @@ A noun: bytes and the register's view in, a segment message out. A message witho
 signature holds, but which is refused, comes back with its reason: it keeps its place in the chain of the gateway whose key signed it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
@@ -14,6 +15,8 @@ from ingest.payload import jws
 from ingest.refusal import Reason, Refused
 from ingest.segment import Message
 from ingest.signature import decode_base64url, verify
+
+KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Sender(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +56,7 @@ Find = Callable[[str], Sender | None]
 def admit(arrival: Arrival, find: Find) -> Message:
     """The segment message of an arrival, perhaps with a reason of refusal; Refused if its signature is not good."""
     claimed = _claimed(arrival)
-    sender = find(claimed.kid)
+    sender = find(claimed.kid) if KID.fullmatch(claimed.kid) else None  # no database is asked for what can not be one
     if sender is None:
         raise Refused(Reason.UNKNOWN_KEY, f"no key {claimed.kid!r} is enrolled")
     if sender.revoked_us is not None and arrival.received_us >= sender.revoked_us:

@@ -18,6 +18,7 @@ from ingest.register_timescale import RegisterAway, RegisterView
 from ingest.segment import partition
 
 RECONNECT_MOST_S = 5.0
+QUIET_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Bridge:
         self._sender, self._register, self._gatherer = sender, register, Gatherer()
         self._waiting: deque[Waiting] = deque()
         self._arrivals: deque[tuple[int, Arrival]] = deque()
+        self._heard_s = 0.0
         self.counted = 0
 
     def run(self, stopping: Callable[[], bool], ready: Callable[[], None] = lambda: None, *, leaving: Callable[[], bool] = lambda: False) -> None:
@@ -50,9 +52,8 @@ class Bridge:
         self._end(for_good=leaving())
 
     def _turn(self) -> None:
-        now = time.monotonic()
-        self._register.refresh(now)
-        admitting = self._register.fresh(now)
+        self._register.refresh(time.monotonic())
+        admitting = self._register.fresh(time.monotonic())  # the question itself may have taken seconds
         try:
             self._session.turn(0.02, reading=admitting and not self._arrivals)
         except ConnectionError:
@@ -64,6 +65,7 @@ class Bridge:
         self._acknowledge()
 
     def _arrived(self, mid: int, topic: str, payload: bytes, kid: str | None, sig: str | None) -> None:
+        self._heard_s = time.monotonic()
         self._arrivals.append((mid, Arrival(topic, payload, kid, sig, time.time_ns() // 1000)))
 
     def _admit_all(self) -> None:
@@ -120,8 +122,14 @@ class Bridge:
     def _end(self, *, for_good: bool) -> None:
         if for_good:
             self._session.unsubscribe()
-        until = time.monotonic() + 10
-        while (self._waiting or self._arrivals) and time.monotonic() < until:
+        self._heard_s = time.monotonic()
+        until = self._heard_s + 10
+        while self._draining(for_good=for_good) and time.monotonic() < until:
             self._turn()
         self._session.leave(for_good=for_good)
         self._sender.close()
+
+    def _draining(self, *, for_good: bool) -> bool:
+        """Whether anything is on its way to Kafka; a session that ends for good takes along what the broker still had for it, so wait for that too."""
+        under_way = bool(self._waiting or self._arrivals or self._gatherer.waiting())
+        return under_way or (for_good and time.monotonic() - self._heard_s < QUIET_S)

@@ -38,6 +38,10 @@ class Gatherer:
         """The batches that have waited long enough."""
         return [self._open.pop(p) for p, batch in list(self._open.items()) if now_s - batch.born_s >= LINGER_S]
 
+    def waiting(self) -> bool:
+        """Whether a batch is open."""
+        return bool(self._open)
+
     def drop(self) -> None:
         """Forget what is not sent: the broker sends it again to the next connection."""
         self._open.clear()

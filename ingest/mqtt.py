@@ -65,6 +65,14 @@ class BufferedSocket:
 
 def kid_and_sig(properties: bytes) -> tuple[str | None, str | None]:
     """The user properties `kid` and `sig` of a PUBLISH, the first of each; ValueError if the properties are no MQTT 5 properties."""
+    try:
+        found = _user_properties(properties)
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"the properties of a PUBLISH are cut short: {error}") from error
+    return found.get("kid"), found.get("sig")
+
+
+def _user_properties(properties: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     at, end = 0, len(properties)
     while at < end:
@@ -81,7 +89,9 @@ def kid_and_sig(properties: bytes) -> tuple[str | None, str | None]:
             at += _FIXED_BYTES[kind]
         else:
             raise ValueError(f"property {kind:#x} has no place in a PUBLISH")
-    return found.get("kid"), found.get("sig")
+    if at > end:
+        raise IndexError("the last one is longer than they are")
+    return found
 
 
 def _string(raw: bytes, at: int) -> tuple[str, int]:
@@ -173,10 +183,10 @@ class Session:
         sock.flush()
 
     def acknowledge(self, mids: Iterable[int]) -> None:
-        """PUBACK these, in one write."""
+        """PUBACK these, in one write; 0 is a message at QoS 0, of which the broker wants to hear nothing."""
         sock = self._client.socket()
         if sock is not None:
-            sock.send(b"".join(_PUBACK.pack(0x40, 2, mid) for mid in mids))
+            sock.send(b"".join(_PUBACK.pack(0x40, 2, mid) for mid in mids if mid))
 
     def leave(self, *, for_good: bool) -> None:
         """Close the connection. For good: the session ends too, so that the broker keeps no share of new messages for it."""

@@ -21,4 +21,4 @@ class Refused(Exception):
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail = reason, detail.replace("\0", "\N{REPLACEMENT CHARACTER}")  # no text column takes a NUL

@@ -4,6 +4,8 @@ A revocation reaches every bridge within five seconds: one that has not been abl
 """
 
 from collections import OrderedDict
+from datetime import datetime
+from typing import Any
 
 import psycopg
 
@@ -20,7 +22,8 @@ LEFT JOIN LATERAL (SELECT array_agg(meter || '=' || register) AS meters FROM met
 """
 ONE = SENDERS + "WHERE k.kid = %(kid)s"
 NEWEST = SENDERS + "ORDER BY k.enrolled_at DESC LIMIT %(most)s"
-CHANGED = SENDERS + "WHERE k.changed_at > now() - INTERVAL '60 s'"
+CHANGED = SENDERS + "WHERE k.changed_at > %(since)s - INTERVAL '60 s'"
+CLOCK = "SELECT now()"
 
 
 class RegisterAway(Exception):
@@ -36,6 +39,7 @@ class RegisterView:
         self._unknown: dict[str, float] = {}
         self._asked_s = float("-inf")
         self._now_s = 0.0
+        self._since = self._clock()  # by the database: all that changed before it has been taken over, however long ago that was
         self._ask(NEWEST, {"most": MOST_SENDERS})
 
     _connection: psycopg.Connection | None
@@ -55,10 +59,11 @@ class RegisterView:
         self._now_s = now_s
         if now_s - self._asked_s >= ASK_EVERY_S:
             try:
-                self._ask(CHANGED, {})
+                clock = self._clock()
+                self._ask(CHANGED, {"since": self._since})
             except RegisterAway:
                 return
-            self._asked_s = now_s
+            self._asked_s, self._since = now_s, clock
 
     def fresh(self, now_s: float) -> bool:
         return now_s - self._asked_s < STALE_S
@@ -69,12 +74,18 @@ class RegisterView:
         self._unknown[kid] = self._now_s
 
     def _ask(self, query: str, values: dict[str, object]) -> None:
+        for kid, public_key, gateway, meters, enrolled_us, revoked_us in self._rows(query, values):
+            pairs = dict(pair.split("=", 1) for pair in meters)
+            self._put(Sender(kid, bytes(public_key), gateway, pairs, enrolled_us, revoked_us))
+
+    def _clock(self) -> datetime:
+        return self._rows(CLOCK, {})[0][0]  # type: ignore[no-any-return]
+
+    def _rows(self, query: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2, options="-c statement_timeout=4000")
-            for kid, public_key, gateway, meters, enrolled_us, revoked_us in self._connection.execute(query, values):
-                pairs = dict(pair.split("=", 1) for pair in meters)
-                self._put(Sender(kid, bytes(public_key), gateway, pairs, enrolled_us, revoked_us))
+                self._connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2, tcp_user_timeout=4000, options="-c statement_timeout=4000")
+            return self._connection.execute(query, values).fetchall()
         except psycopg.Error as error:
             if self._connection is not None:
                 self._connection.close()

@@ -5,9 +5,11 @@ exact bytes, so that signature and hash can be tested again for as long as the e
 """
 
 import zlib
+from typing import Annotated
 
 import msgspec
 import zstandard
+from msgspec import Meta
 
 MOST_MESSAGES, MOST_BYTES, LINGER_S = 256, 512 << 10, 0.2
 MOST_UNPACKED = 64 << 20
@@ -25,7 +27,7 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
     signature: bytes
     format: str
     received_us: int
-    sha256: bytes
+    sha256: Annotated[bytes, Meta(min_length=32, max_length=32)]
     gateway: str
     refused: str | None = None
 
@@ -51,6 +53,8 @@ def pack(messages: list[Message]) -> bytes:
 def unpack(body: bytes) -> list[Message]:
     """The messages of a segment, in order; BrokenSegment if the bytes are none."""
     try:
-        return _decode(zstandard.ZstdDecompressor().decompress(body, max_output_size=MOST_UNPACKED))
+        if not 0 <= zstandard.frame_content_size(body) <= MOST_UNPACKED:
+            raise BrokenSegment(f"not a segment of messages: it does not say its size, or more than {MOST_UNPACKED} bytes")
+        return _decode(zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False))
     except (zstandard.ZstdError, msgspec.MsgspecError) as error:
         raise BrokenSegment(f"not a segment of messages: {error}") from error

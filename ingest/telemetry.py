@@ -20,7 +20,7 @@ MOST_STEP_S = 86_400
 Whole = Annotated[int, Meta(ge=0, le=MOST_WH)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Register = Literal["generation", "export", "pcs", "charge", "discharge", "auxiliary"]
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Channel(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
@@ -103,6 +103,7 @@ def _refusal(payload: bytes, error: Exception) -> Refused:
         _decode_any(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return Refused(Reason.MALFORMED, str(error))
+    _refuse_repeated_keys(payload)
     return Refused(Reason.OUT_OF_RANGE, str(error))
 
 
@@ -119,7 +120,7 @@ def place(payload: bytes) -> Place | None:
     """Gateway, seq and prev of a message that is refused, if they can be read."""
     try:
         return _decode_place(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # what it passes over may be nested as deep as it likes
         return None
 
 

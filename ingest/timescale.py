@@ -16,6 +16,7 @@ import psycopg
 
 from ingest.enrolment import BadRow, Enrolment, EnrolmentErrors, Known, Row, shown, text
 
+MANY = 1000
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('jcredit enrolment'))"
 
 KNOWN_PROJECTS = "SELECT project FROM project"
@@ -55,7 +56,7 @@ REVOKED_AT = "SELECT revoked_at FROM key WHERE kid = %(kid)s"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """How rows get into one table. `columns` are name and type as files say them, the first `keys` of them name a row; `stored` gives
-    what is there in the same words; `insert` adds what is not; `secret` columns are never repeated in a message."""
+    what is there in the same words; `insert` adds what comes; `secret` columns are never repeated in a message."""
 
     name: str
     columns: Mapping[str, str]
@@ -85,7 +86,7 @@ PROJECT = Table(
     insert="""
     INSERT INTO project (project, name, scheme, methodology, operator, registration_applied_on, certified_from, certified_to, area)
     SELECT i.project, i.name, i.scheme, i.methodology, i.operator, i.registration_applied_on, i.certified_from, i.certified_to, i.area
-    FROM incoming_project i WHERE NOT EXISTS (SELECT FROM project WHERE project = i.project)
+    FROM incoming_project i
     """,
 )
 SITE = Table(
@@ -115,7 +116,7 @@ SITE = Table(
                       region, pcs_maker, pcs_model, pcs_serial, supply_point, battery)
     SELECT i.site, i.lat, i.lon, i.alt, i.dc_kw, i.ac_kw, i.tilt, i.azimuth, i.operation_start, i.exports,
            i.region, i.pcs_maker, i.pcs_model, i.pcs_serial, i.supply_point, i.battery
-    FROM incoming_site i WHERE NOT EXISTS (SELECT FROM site WHERE site = i.site) ORDER BY i.n
+    FROM incoming_site i ORDER BY i.n
     """,
 )
 MEMBER = Table(
@@ -135,7 +136,7 @@ MEMBER = Table(
     insert="""
     INSERT INTO member (activity, member, project, site, applied_on, consented_on, joined_on, left_on)
     SELECT i.activity, i.member, i.project, s.id, i.applied_on, i.consented_on, i.joined_on, i.left_on
-    FROM incoming_member i LEFT JOIN site s USING (site) WHERE NOT EXISTS (SELECT FROM member WHERE activity = i.activity)
+    FROM incoming_member i LEFT JOIN site s USING (site)
     """,
     refusals=(TAKEN_SITE,),
 )
@@ -147,7 +148,7 @@ PERSON = Table(
     insert="""
     INSERT INTO member_person (member, name, address)
     SELECT i.member, i.name, i.address
-    FROM incoming_member_person i WHERE NOT EXISTS (SELECT FROM member_person WHERE member = i.member)
+    FROM incoming_member_person i
     """,
     secret=("name", "address"),
 )
@@ -159,7 +160,7 @@ GATEWAY = Table(
     insert="""
     INSERT INTO gateway (gateway, site, firmware)
     SELECT i.gateway, s.id, i.firmware
-    FROM incoming_gateway i LEFT JOIN site s USING (site) WHERE NOT EXISTS (SELECT FROM gateway WHERE gateway = i.gateway) ORDER BY i.n
+    FROM incoming_gateway i LEFT JOIN site s USING (site) ORDER BY i.n
     """,
 )
 METER = Table(
@@ -186,7 +187,7 @@ METER = Table(
     INSERT INTO meter (meter, site, gateway, register, modulus_wh, serial, resolution_wh, specified, verified_until, calibration, two_way)
     SELECT i.meter, s.id, g.id, i.register, i.modulus_wh, i.serial, i.resolution_wh, i.specified, i.verified_until, i.calibration, i.two_way
     FROM incoming_meter i LEFT JOIN site s USING (site) LEFT JOIN gateway g ON g.gateway = i.gateway
-    WHERE NOT EXISTS (SELECT FROM meter WHERE meter = i.meter) ORDER BY i.n
+    ORDER BY i.n
     """,
 )
 EVENT = Table(
@@ -199,7 +200,6 @@ EVENT = Table(
     INSERT INTO meter_event (meter, at, kind, closing_wh, opening_wh, serial)
     SELECT m.id, i.at, i.kind, i.closing_wh, i.opening_wh, i.serial
     FROM incoming_meter_event i LEFT JOIN meter m USING (meter)
-    WHERE NOT EXISTS (SELECT FROM meter_event e WHERE e.meter = m.id AND e.at = i.at)
     """,
 )
 KEY = Table(
@@ -210,7 +210,7 @@ KEY = Table(
     insert="""
     INSERT INTO key (kid, gateway, public_key, changed_at)
     SELECT i.kid, g.id, i.public_key, clock_timestamp()
-    FROM incoming_key i LEFT JOIN gateway g USING (gateway) WHERE NOT EXISTS (SELECT FROM key WHERE kid = i.kid)
+    FROM incoming_key i LEFT JOIN gateway g USING (gateway)
     """,
     secret=("public_key",),
     refusals=(REVOKED, SHARED_KEY),
@@ -255,9 +255,24 @@ def enrol(connection: psycopg.Connection, enrolment: Enrolment, *, dry_run: bool
         errors = tuple(disagreements(connection, rows))
         if errors:
             raise EnrolmentErrors(errors, sound=enrolment)
-        added = {table.name: connection.execute(table.insert).rowcount for table in TABLES}
+        unchanged = {table.name: connection.execute(set_aside(table)).rowcount for table in TABLES}
+        added = {table.name: add(connection, table) for table in TABLES}
         connection.execute(TOUCH)
-    return Counts(added=added, unchanged={name: len(rows[name]) - added[name] for name in added})
+    return Counts(added=added, unchanged=unchanged)
+
+
+def set_aside(table: Table) -> str:
+    """Take the rows that are there already out of what comes. Not left to the insert: it might read again and again what it is writing."""
+    same = " AND ".join(f"i.{name} = s.{name}" for name in list(table.columns)[: table.keys])
+    return f"DELETE FROM incoming_{table.name} i USING ({table.stored}) s WHERE {same}"
+
+
+def add(connection: psycopg.Connection, table: Table) -> int:
+    """Insert what is left; of many rows the planner must know before the next table is joined to them, or it takes the table for empty."""
+    added = connection.execute(table.insert).rowcount
+    if added >= MANY:
+        connection.execute(f"ANALYZE {table.name}")
+    return added
 
 
 def refused(connection: psycopg.Connection, enrolment: Enrolment) -> tuple[BadRow, ...]:

@@ -16,17 +16,27 @@ from registry_client.http import Registry, RegistryBusyError, RegistryRefusedErr
 from registry_client.issuance import Batch, State
 from registry_client.serial import Block, Kind
 from registry_client.timescale import IssuedBlock
+from verification.person_timescale import Tell
 
 
 def issue(
-    dsn: str, registry_url: str, claim: str, person: str, *, kind: Kind = Kind.JC, timeout_s: float = 10.0, pause: Callable[[float], None] = time.sleep
+    dsn: str,
+    registry_url: str,
+    claim: str,
+    person: str,
+    *,
+    kind: Kind = Kind.JC,
+    timeout_s: float = 10.0,
+    pause: Callable[[float], None] = time.sleep,
+    tell: Tell = lambda _: None,
 ) -> tuple[IssuedBlock, ...]:
     """The serial blocks of an approved claim, one a vintage; again, the same blocks.
 
-    NoClaimError, NotIssuableError: the claim can not be issued. RegistryBusyError: ask again later. RegistryRefusedError, AnswerError: a person has to look.
+    NoClaimError, NotAllowedError, NotIssuableError: the claim can not be issued, not by this person, or not now. RegistryBusyError: ask again later.
+    RegistryRefusedError, AnswerError: a person has to look; the batch keeps what was wrong. `tell` hears of a person who was added (scheme DEMO).
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
-        batch = timescale.request(connection, claim=claim, person=person, kind=kind)
+        batch = timescale.request(connection, claim=claim, person=person, kind=kind, tell=tell)
         if batch.state is State.ISSUED:
             return timescale.serials(connection, claim)
     try:

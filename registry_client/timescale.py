@@ -18,13 +18,14 @@ from registry_client.answer import OverlappingBlockError, same_blocks
 from registry_client.issuance import Approved, Batch, State, Vintage, batch_of
 from registry_client.serial import Block, Kind
 from verification import ledger_timescale, supply
+from verification.person_timescale import Tell, acting
+from verification.walk import Role
 
 CLAIM = """
 SELECT c.claim, c.state, c.project, p.name AS project_name, p.operator, p.scheme, p.methodology, c.start_on, c.end_on, c.round,
        c.tonnes_by_year, c.mwh_by_year, c.report_sha256, c.statement_sha256
 FROM claim c JOIN project p USING (project) WHERE c.claim = %(claim)s FOR UPDATE OF c
 """
-ROLE = "SELECT role FROM person WHERE person = %(person)s"
 MAKE = """
 INSERT INTO batch (id, claim, tonnes, request, person) VALUES (%(id)s, %(claim)s, %(tonnes)s, %(request)s, %(person)s) ON CONFLICT (claim) DO NOTHING
 """
@@ -43,7 +44,7 @@ SELECT claim, round, 'issued', %(person)s, jsonb_build_object('batch', %(batch)s
 """
 SERIALS = "SELECT first, last, tonnes, claim FROM serial_block ORDER BY entry, fiscal_year"
 SERIALS_OF = "SELECT first, last, tonnes, claim FROM serial_block WHERE claim = %(claim)s ORDER BY series"
-MAY_ISSUE = frozenset({"operator", "administrator"})
+MAY_ISSUE = (Role.ADMINISTRATOR, Role.OPERATOR)
 
 
 class NotIssuableError(Exception):
@@ -64,13 +65,16 @@ class IssuedBlock:
     claim: str
 
 
-def request(connection: psycopg.Connection[Any], *, claim: str, person: str, kind: Kind) -> Batch:
-    """The claim's batch, made now if it was not, with one attempt more on its count; committed. An issued batch comes back as it is."""
+def request(connection: psycopg.Connection[Any], *, claim: str, person: str, kind: Kind, tell: Tell = lambda _: None) -> Batch:
+    """The claim's batch, made now if it was not, with one attempt more on its count; committed. An issued batch comes back as it is.
+
+    `tell` hears of a person who was added, as the scheme DEMO does.
+    """
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         row = _locked(cursor, claim)
         if row["state"] == "issued":
             return _batch(cursor, claim)
-        _may_issue(cursor, row, person)
+        _may_issue(connection, row, person, tell)
         batch = batch_of(_approved(connection, row), kind=kind)
         cursor.execute(MAKE, {"id": batch.id, "claim": claim, "tonnes": batch.tonnes, "request": batch.request, "person": person})
         kept = _batch(cursor, claim)
@@ -117,12 +121,12 @@ def _locked(cursor: psycopg.Cursor[dict[str, Any]], claim: str) -> dict[str, Any
     return row
 
 
-def _may_issue(cursor: psycopg.Cursor[dict[str, Any]], row: Mapping[str, Any], person: str) -> None:
+def _may_issue(connection: psycopg.Connection[Any], row: Mapping[str, Any], person: str, tell: Tell) -> None:
     if row["state"] != "approved":
         raise NotIssuableError(f"claim {row['claim']} is {row['state']}, not approved; `jcredit approve {row['claim']} --as PERSON` comes first")
-    found = cursor.execute(ROLE, {"person": person}).fetchone()
-    if found is None or found["role"] not in MAY_ISSUE:
-        raise NotIssuableError(f"{person} is {'a ' + found['role'] if found else 'not known'}; credits are asked for by an operator or an administrator")
+    known = acting(connection, person, MAY_ISSUE, demo=row["scheme"] == "DEMO", tell=tell)
+    if known.role not in MAY_ISSUE:
+        raise NotIssuableError(f"{person} is {known.role}; credits are asked for by {' or '.join(MAY_ISSUE)}")
 
 
 def _approved(connection: psycopg.Connection[Any], row: Mapping[str, Any]) -> Approved:

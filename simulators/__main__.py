@@ -5,6 +5,7 @@ Messages go to stderr, results to stdout; exit 2 is bad input, 3 a service that 
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from simulators.folder import FleetError
 BAD_INPUT, NO_SERVICE = 2, 3
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; what went wrong is said in one sentence."""
-    chosen = _parser().parse_args()
+    chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen))
     except (FleetError, BodyError, FileNotFoundError) as error:

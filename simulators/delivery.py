@@ -22,6 +22,7 @@ GRACE_S = 1.0  # for retained acks to arrive after the subscription
 BACK_OFF_S = (0.2, 5.0)
 REPORT_EVERY_S = 0.1
 UP_WITHIN_S = 15.0
+LEAVE_WITHIN_S = 3.0
 BURST = 16  # of a gateway before the next one, and before events are looked at
 
 Progress = Callable[[int, int], object]
@@ -69,6 +70,7 @@ class Delivery:
     port: int
     places: Sequence[_Place]
     chance: random.Random
+    make_line: Callable[..., Line] = Line
     events: "SimpleQueue[Event]" = field(default_factory=SimpleQueue)
     packets: int = 0
     moved_s: float = 0.0
@@ -90,7 +92,7 @@ class Delivery:
                 if now - self.moved_s > patience_s:
                     raise PublishError(self._stuck(patience_s))
             progress(self._settled(), self._total())
-            self._tell("offline")
+            self._leave()
         finally:
             self._close()
         return self._sent(time.monotonic() - began)
@@ -104,7 +106,7 @@ class Delivery:
 
     def _open(self, number: int, place: _Place) -> None:
         place.opened_s = time.monotonic()
-        place.line = Line(number, place.client_id, place.gateways, self.events, at=datetime.now(UTC))
+        place.line = self.make_line(number, place.client_id, place.gateways, self.events, at=datetime.now(UTC))
         try:
             place.line.open(self.host, self.port)
         except OSError as error:
@@ -188,9 +190,12 @@ class Delivery:
         if ack.hash != ours:
             raise PublishError(f"message {ack.seq} of {gateway} is settled as {ack.hash[:16]}…, here it is {ours[:16]}…: two folders speak for this gateway")
 
-    def _tell(self, state: str) -> None:
+    def _leave(self) -> None:
         for place in self.places:
-            self._tell_place(place, state)
+            self._tell_place(place, "offline")
+        for place in self.places:
+            if place.line is not None and place.is_up:
+                place.line.flush(LEAVE_WITHIN_S)
 
     def _tell_place(self, place: _Place, state: str) -> None:
         if place.line is not None and place.is_up:

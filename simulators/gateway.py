@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -85,8 +86,8 @@ def spool_year(fleet: Fleet, spool: Spool, *, clock: Callable[[], datetime]) -> 
     registers, keys = fleet.registers(), fleet.keys()
     new = 0
     for gateway in fleet.gateways:
-        days = ((f"day:{day}", day_channels(fleet, registers, gateway, day)) for day in range(fleet.days))
-        new += spool.extend(gateway, keys[gateway], (item for item in days if item[1]), clock=clock)
+        days = [(f"day:{day}", partial(day_channels, fleet, registers, gateway, day)) for day in range(fleet.days)]
+        new += spool.extend(gateway, keys[gateway], days, clock=clock)
     return new
 
 

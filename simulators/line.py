@@ -3,13 +3,14 @@
 Handlers are attached before connecting. A line that breaks is thrown away and a new one opened: what was under way is in the spool, not in the client.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -67,6 +68,7 @@ class Line:
         self._by_topic = {ack_topic(gateway): gateway for gateway in gateways}
         self._subscribing: set[int] = set()
         self._is_closing = False
+        self._last: MQTTMessageInfo | None = None
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(MOST_IN_FLIGHT)
@@ -80,6 +82,12 @@ class Line:
         """Connect; OSError when nobody answers. The rest comes as events."""
         self._client.connect(host, port, keepalive=KEEPALIVE_S, clean_start=True)
         self._client.loop_start()
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until the broker has the last thing said, or is known to be gone."""
+        if self._last is not None:
+            with contextlib.suppress(RuntimeError, ValueError):  # paho's word for a line that went down meanwhile
+                self._last.wait_for_publish(timeout_s)
 
     def close(self) -> None:
         """Leave in order."""
@@ -96,7 +104,7 @@ class Line:
 
     def tell_status(self, gateway: str, state: str, *, at: datetime, spooled: int) -> None:
         """The gateway's retained word about itself."""
-        self._client.publish(status_topic(gateway), self._status(gateway, state, at, spooled), qos=1, retain=True)
+        self._last = self._client.publish(status_topic(gateway), self._status(gateway, state, at, spooled), qos=1, retain=True)
 
     def _status(self, gateway: str, state: str, at: datetime, spooled: int) -> bytes:
         return status(gateway=gateway, state=state, at=at, version=VERSION, spooled=spooled)

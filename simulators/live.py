@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from simulators.fault import NOT_READ, Readings
 from simulators.folder import Fleet, MeterWire
+from simulators.spool import Item
 from simulators.wire import JST, Channel
 
 MINUTE = timedelta(minutes=1)
@@ -17,17 +18,17 @@ DAY = timedelta(days=1)
 SUN_FROM_H, SUN_HOURS = 8, 8
 
 
-def live_items(fleet: Fleet, registers: Mapping[str, Readings], *, now: datetime, messages: int, readings_each: int) -> list[tuple[str, tuple[Channel, ...]]]:
+def live_items(fleet: Fleet, registers: Mapping[str, Readings], *, now: datetime, messages: int, readings_each: int) -> list[Item]:
     """That many messages of one-minute readings, the last reading the last whole minute; each with the name under which it is spooled."""
     last = now.astimezone(JST).replace(second=0, microsecond=0)
     first = last - (messages * readings_each - 1) * MINUTE
     return [_item(fleet, registers, first + number * readings_each * MINUTE, readings_each) for number in range(messages)]
 
 
-def _item(fleet: Fleet, registers: Mapping[str, Readings], start: datetime, readings: int) -> tuple[str, tuple[Channel, ...]]:
+def _item(fleet: Fleet, registers: Mapping[str, Readings], start: datetime, readings: int) -> Item:
     minutes = [start + number * MINUTE for number in range(readings)]
-    channels = [_channel(fleet, meter, registers[meter.meter], minutes) for meter in fleet.gateways[fleet.live_gateway]]
-    return f"live:{start.isoformat()}+{readings}", tuple(channels)
+    meters = fleet.gateways[fleet.live_gateway]
+    return f"live:{start.isoformat()}+{readings}", lambda: [_channel(fleet, meter, registers[meter.meter], minutes) for meter in meters]
 
 
 def _channel(fleet: Fleet, meter: MeterWire, readings: Readings, minutes: Sequence[datetime]) -> Channel:

@@ -111,7 +111,7 @@ def _plane_w_m2(plant: Plant, times: pd.DatetimeIndex, zenith: Column, azimuth: 
     with np.errstate(divide="ignore"):  # below the horizon, where the result is 0
         clear = pvlib.clearsky.ineichen(zenith, airmass, LINKE_TURBIDITY, plant.alt)
     ghi = np.nan_to_num(clear["ghi"]) * clearness
-    split = pvlib.irradiance.erbs(ghi, zenith, times.dayofyear.to_numpy())
+    split = pvlib.irradiance.erbs(ghi, zenith, times.day_of_year.to_numpy())
     dni = np.minimum(np.nan_to_num(split["dni"]), np.nan_to_num(clear["dni"]))
     dhi = np.clip(ghi - dni * np.cos(np.radians(zenith)), 0, ghi)
     total = pvlib.irradiance.get_total_irradiance(plant.tilt, plant.azimuth, zenith, azimuth, dni, ghi, dhi)

@@ -23,6 +23,9 @@ TAIL = "SELECT seq, hash FROM message WHERE gateway = ? ORDER BY seq DESC LIMIT 
 INSERT = "INSERT INTO message (gateway, seq, what, payload, kid, sig, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
+Item = tuple[str, Callable[[], Sequence[Channel]]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spooled:
     """A signed message as it travels; `hash` is the SHA-256 of its payload."""
@@ -47,14 +50,17 @@ class Spool:
     def close(self) -> None:
         self._db.close()
 
-    def extend(self, gateway: str, key: Key, items: Iterable[tuple[str, Sequence[Channel]]], *, clock: Callable[[], datetime]) -> int:
-        """Sign and keep what is not there yet, in this order, in one transaction; how many were new. `clock` gives the time of signing."""
+    def extend(self, gateway: str, key: Key, items: Iterable[Item], *, clock: Callable[[], datetime]) -> int:
+        """Sign and keep what is not there yet, in this order, in one transaction; how many were new. `clock` gives the time of signing.
+
+        An item is a name and what makes its channels, which is asked only where the name is new; no channel, no message.
+        """
         known = {what for (what,) in self._db.execute("SELECT what FROM message WHERE gateway = ?", (gateway,))}
         tail = self._db.execute(TAIL, (gateway,)).fetchone()
         seq, prev = (tail[0] + 1, tail[1]) if tail else (0, GENESIS)
         rows = []
-        for what, channels in items:
-            if what in known:
+        for what, channels in ((what, make()) for what, make in items if what not in known):
+            if not channels:
                 continue
             payload = telemetry(gateway=gateway, seq=seq, prev=prev, sent_at=clock(), channels=channels)
             seq, prev = seq + 1, digest(payload)

@@ -22,7 +22,7 @@ from stream.settlement import AckTimes, ack
 from stream.timescale import Spot, Store
 from stream.work import AlreadyDone, Detect, Worker
 
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS, ENDED = 3, 70
 log = logging.getLogger("jcredit.stream")
 
 
@@ -43,17 +43,15 @@ class Settings:
 
 
 class Desk:
-    """The worker's one connection to the database; opened again whenever it breaks."""
+    """One agent's connection to the database, opened again whenever it breaks; no two agents share one, or their transactions would lie in each other."""
 
-    def __init__(self, settings: Settings, detect: Detect | None) -> None:
-        self._settings, self._store = settings, None
-        self.worker = Worker(detect)
-
-    _store: Store | None
+    def __init__(self, dsn: str, worker: Worker) -> None:
+        self._dsn, self._worker = dsn, worker
+        self._store: Store | None = None
 
     async def store(self) -> Store:
         if self._store is None or self._store.connection.closed:
-            self._store = Store(await psycopg.AsyncConnection.connect(self._settings.dsn, autocommit=True, connect_timeout=5))
+            self._store = Store(await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5))
         return self._store
 
     async def do(self, work: Callable[[Store], Awaitable[Any]]) -> Any:
@@ -83,7 +81,7 @@ class Desk:
 
     async def _segment(self, spot: Spot, body: bytes) -> set[str]:
         try:
-            return await self.do(lambda store: self.worker.take(store, spot, body))  # type: ignore[no-any-return]
+            return await self.do(lambda store: self._worker.take(store, spot, body))  # type: ignore[no-any-return]
         except AlreadyDone:
             return set()
 
@@ -99,13 +97,16 @@ class Desk:
         await self.do(keep)
 
     async def trouble(self, spot: Spot, body: bytes, error: Exception) -> None:
-        """End the process, so that the record comes again; the third time keep the record as unread and go on."""
+        """End the process, so that the record comes again; the third time keep the record as unread and go on. Nothing leaves here but that."""
         log.exception("record %s could not be worked on", spot)
-        attempts = await self.do(lambda store: store.attempted(spot, repr(error)))
-        if attempts < MOST_ATTEMPTS:
-            os._exit(70)
-        alarm = msgspec.json.encode({"code": "unread-segment", "partition": spot.partition, "offset": spot.offset, "error": repr(error)}).decode()
-        await self.do(lambda store: store.pass_over(spot, body, alarm))
+        try:
+            if await self.do(lambda store: store.attempted(spot, repr(error))) < MOST_ATTEMPTS:
+                os._exit(ENDED)
+            alarm = msgspec.json.encode({"code": "unread-segment", "partition": spot.partition, "offset": spot.offset, "error": repr(error)}).decode()
+            await self.do(lambda store: store.pass_over(spot, body, alarm))
+        except Exception:
+            log.exception("nor could that be noted")
+            os._exit(ENDED)
 
 
 class Acks:
@@ -153,8 +154,9 @@ def _nobody(*_: object) -> None:
 
 def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
     """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them."""
-    desk = Desk(settings, detect)
-    acks = Acks(settings, desk.worker)
+    worker = Worker(detect)
+    desk, back_desk = Desk(settings.dsn, worker), Desk(settings.dsn, worker)
+    acks = Acks(settings, worker)
     app = faust.App(
         settings.group,
         broker=f"kafka://{settings.kafka}",
@@ -189,9 +191,9 @@ def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
     async def rejected(stream: Any) -> AsyncIterator[None]:
         async for event in stream.events():
             try:
-                await desk.rejected(spot(event), _rejected_row(event))
+                await back_desk.rejected(spot(event), _rejected_row(event))
             except Exception as error:
-                await desk.trouble(spot(event), event.value, error)
+                await back_desk.trouble(spot(event), event.value, error)
             yield
 
     @app.timer(0.05)
@@ -200,12 +202,12 @@ def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
 
     @app.on_partitions_assigned.connect
     async def read_anew(_app: Any, assigned: Any, **_: Any) -> None:
-        desk.worker.memory.drop()
+        worker.memory.drop()
         log.info("partitions assigned: %s", sorted((tp.topic, tp.partition) for tp in assigned))
 
     return app
 
 
 def _rejected_row(event: Any) -> tuple[str, str, str, int, bytes]:
-    headers = {name: value.decode(errors="replace") for name, value in dict(event.message.headers or {}).items()}
+    headers = {name: value.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in dict(event.message.headers or {}).items()}
     return headers["reason"], headers.get("detail", ""), headers.get("origin", ""), int(headers["received_us"]), event.value

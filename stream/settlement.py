@@ -11,6 +11,7 @@ import msgspec
 NOTHING = -1
 GENESIS = bytes(32)
 MOST_REFUSED = 20
+QUIET_S, LOOK_EVERY_S = 3.0, 0.5
 
 
 @dataclass(slots=True)
@@ -45,25 +46,25 @@ def ack(chain: Chain, every_s: float) -> bytes:
 
 
 class AckTimes:
-    """Which gateways are to be told now: at once after a quiet time, else every `every_s`; a repeat is always answered."""
+    """Which gateways are to be told now: when one has fallen quiet, and every `every_s` while it goes on sending. A repeat is always answered."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._told_s: dict[str, float] = {}
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[str, tuple[float, float]] = {}  # heard first and last since it was told
+        self._looked_s = float("-inf")
 
     def heard(self, gateways: set[str], now_s: float) -> None:
         """Messages of these were committed."""
         for gateway in gateways:
-            if gateway not in self._waiting:
-                self._waiting[gateway] = max(now_s, self._told_s.get(gateway, float("-inf")) + self._every_s)
+            first_s, _ = self._waiting.get(gateway, (now_s, now_s))
+            self._waiting[gateway] = (first_s, now_s)
 
     def due(self, now_s: float) -> list[str]:
-        """Those to be told now; each is taken as told."""
-        due = [gateway for gateway, at in self._waiting.items() if at <= now_s]
+        """Those to be told now, twice a second at most; each is taken as told."""
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return []
+        self._looked_s = now_s
+        due = [gateway for gateway, (first_s, last_s) in self._waiting.items() if now_s >= min(first_s + self._every_s, last_s + QUIET_S)]
         for gateway in due:
             del self._waiting[gateway]
-            self._told_s[gateway] = now_s
-        if len(self._told_s) > 500_000:
-            self._told_s = {g: at for g, at in self._told_s.items() if at > now_s - self._every_s}
         return due

@@ -71,4 +71,5 @@ def bars(values: Mapping[str, int], unit: str) -> str:
 
 
 def _svg(height: float, body: str, title: str) -> str:
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {height:g}" role="img" font-family="sans-serif"><title>{escape(title)}</title>{body}</svg>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {height:g}" role="img" font-family="sans-serif">'
+    return f"{head}<title>{escape(title)}</title>{body}</svg>"

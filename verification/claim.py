@@ -256,13 +256,20 @@ class Claim:
     conflicts: tuple[Conflict, ...] = ()
     frozen_at: datetime | None = None
     created_by: str = ""
+    _flags_by_meter: Mapping[int, tuple[Flag, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found: dict[int, list[Flag]] = {}
+        for flag in self.flags:
+            found.setdefault(flag.meter, []).append(flag)
+        object.__setattr__(self, "_flags_by_meter", {meter: tuple(flags) for meter, flags in found.items()})
 
     def series_of(self, meter: Meter) -> Series:
         """The meter's rows; empty where it was silent."""
         return self.series.get(meter.number, EMPTY)
 
     def flags_of(self, meter: Meter) -> tuple[Flag, ...]:
-        return tuple(f for f in self.flags if f.meter == meter.number)
+        return self._flags_by_meter.get(meter.number, ())
 
     def meters(self) -> tuple[tuple[Activity, Meter], ...]:
         return tuple((activity, meter) for activity in self.activities for meter in activity.meters)

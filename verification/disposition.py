@@ -92,11 +92,7 @@ class Disposition:
 
 def dispose(claim: Claim) -> tuple[Disposition, ...]:
     """The disposition of each activity, in the claim's order."""
-    held: dict[int, list[Flag]] = {}
-    for flag in claim.flags:
-        if flag.holds:
-            held.setdefault(flag.meter, []).append(flag)
-    return tuple(_dispose(claim, activity, held) for activity in claim.activities)
+    return tuple(_dispose(claim, activity) for activity in claim.activities)
 
 
 def site_reason(activity: Activity) -> Reason | None:
@@ -122,11 +118,15 @@ def within_two_years(activity: Activity) -> bool:
 def held_rows(series: Series, flags: Iterable[Flag]) -> NDArray[np.bool_]:
     """Rows that a hold overlaps, or that the stream held."""
     held: NDArray[np.bool_] = series.state == State.HELD
-    for flag in flags:
-        if flag.holds:
-            first = int(np.searchsorted(series.end_s, flag.start_s, "right"))
-            last = int(np.searchsorted(series.end_s, flag.end_s, "left")) + 1
-            held[first:last] |= (series.start_s[first:last] < flag.end_s) & (series.start_s[first:last] >= 0)
+    spans = np.array([(f.start_s, f.end_s) for f in flags if f.holds], np.int64).reshape(-1, 2)
+    rows = np.flatnonzero((series.state != State.UNTRUE) & (series.start_s >= 0))
+    if not len(spans) or not len(rows):
+        return held
+    change = np.zeros(len(rows) + 1, np.int64)  # among true rows both starts and ends rise
+    first, last = np.searchsorted(series.end_s[rows], spans[:, 0], "right"), np.searchsorted(series.start_s[rows], spans[:, 1], "left")
+    np.add.at(change, first, 1)
+    np.add.at(change, np.maximum(first, last), -1)
+    held[rows] |= np.cumsum(change)[:-1] > 0
     return held
 
 
@@ -135,8 +135,8 @@ def cap_wh(activity: Activity, span_s: NDArray[np.int64]) -> NDArray[np.float64]
     return np.asarray(activity.site.ac_kw * 1000 * CAP_MARGIN * span_s / 3600)
 
 
-def _dispose(claim: Claim, activity: Activity, held: dict[int, list[Flag]]) -> Disposition:
-    pieces = _pieces(claim, activity, held)
+def _dispose(claim: Claim, activity: Activity) -> Disposition:
+    pieces = _pieces(claim, activity)
     fate = np.full(claim.period.slots, Fate.MISSING, np.int8)
     reason = np.full(claim.period.slots, CODE[Reason.NOT_READ], np.int8)
     first = (pieces.start_s - claim.period.start_s) // SLOT_S
@@ -158,10 +158,10 @@ def _inside(period: Period, window: Period | None) -> NDArray[np.bool_]:
     return inside
 
 
-def _pieces(claim: Claim, activity: Activity, held: dict[int, list[Flag]]) -> Pieces:
+def _pieces(claim: Claim, activity: Activity) -> Pieces:
     """Spans between the shared edges of the formula's registers within the claim, each with its fate."""
     meters = activity.formula_meters
-    channels = [_Channel(claim.series_of(m).true_edges(), held.get(m.number, [])) for m in meters]
+    channels = [_Channel(claim.series_of(m).true_edges(), claim.flags_of(m)) for m in meters]
     edges = _shared([c.series.end_s for c in channels], claim.period)
     start, end = edges[:-1], edges[1:]
     broken, holds = np.zeros(len(start), np.bool_), np.zeros(len(start), np.bool_)
@@ -187,7 +187,7 @@ def _shared(edges: list[NDArray[np.int64]], period: Period) -> NDArray[np.int64]
 class _Channel:
     """Running sums over one register's rows, so that a span is two look-ups."""
 
-    def __init__(self, series: Series, flags: list[Flag]) -> None:
+    def __init__(self, series: Series, flags: tuple[Flag, ...]) -> None:
         self.series = series
         runs_on = np.zeros(len(series), np.bool_)
         runs_on[1:] = (series.start_s[1:] == series.end_s[:-1]) & (series.state[1:] != State.OPENING)

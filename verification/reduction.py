@@ -37,6 +37,9 @@ class Member:
     def total(self, register: Register) -> int:
         return int(self.energy_wh[register].sum())
 
+    def energy_wh_of(self, register: str) -> Ints:
+        return self.energy_wh[Register(register)]
+
     @property
     def total_wh(self) -> int:
         return int(self.el_pj_wh.sum())

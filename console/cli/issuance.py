@@ -13,10 +13,12 @@ from registry_client.answer import AnswerError
 from registry_client.http import RegistryBusyError, RegistryRefusedError
 from registry_client.serial import Kind
 from registry_client.timescale import IssuedBlock, NoClaimError, NotIssuableError
+from verification.walk import NotAllowedError
 
 CODES: tuple[tuple[type[Exception], int], ...] = (
     (NoClaimError, BAD_INPUT),
     (NotIssuableError, NO),
+    (NotAllowedError, NO),
     (AnswerError, NO),
     (RegistryRefusedError, NO),
     (RegistryBusyError, NO_SERVICE),
@@ -47,7 +49,7 @@ def issue(
 def issued(claim: str, person: str, kind: Kind = Kind.JC) -> tuple[IssuedBlock, ...]:
     """The blocks of a claim, issued now if they were not; Trouble with its exit code otherwise."""
     try:
-        return registry_client.issue(place.dsn(), place.registry(), claim, person, kind=kind)
+        return registry_client.issue(place.dsn(), place.registry(), claim, person, kind=kind, tell=say)
     except tuple(error for error, _ in CODES) as error:
         code = next(code for kind_of, code in CODES if isinstance(error, kind_of))
         raise Trouble(str(error), code) from error

@@ -31,3 +31,14 @@ def dsn() -> str:
 def registry() -> str:
     """The registry's base address: $JCREDIT_REGISTRY, or the local simulator's."""
     return os.environ.get("JCREDIT_REGISTRY") or stack().registry
+
+
+def share() -> str:
+    """What client ids, the shared subscription and the consumer group begin with: `jcredit`, or $JCREDIT_SHARE for another product on the same stack."""
+    return os.environ.get("JCREDIT_SHARE", "jcredit")
+
+
+def topics() -> tuple[str, str]:
+    """The topics of telemetry and of rejected messages; $JCREDIT_TOPIC_SUFFIX is added to both for another product on the same stack."""
+    suffix = os.environ.get("JCREDIT_TOPIC_SUFFIX", "")
+    return f"telemetry.v1{suffix}", f"telemetry.rejected.v1{suffix}"

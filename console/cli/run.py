@@ -45,10 +45,11 @@ def bridge(number: Number, leave: Annotated[bool, typer.Option(help="when ended,
     log_to_stderr()
     stopping, where = until_told(), place.stack()
     try:
-        sender, view = Sender(where.kafka), RegisterView(place.dsn())
+        sender, view = Sender(where.kafka, *place.topics()), RegisterView(place.dsn())
     except (KafkaError, RegisterAway) as error:
         raise Trouble(f"the bridge can not start: {error}", NO_SERVICE) from error
-    one = Bridge(mqtt=where.mqtt, client_id=f"jcredit-bridge-{number}", sender=sender, register=view)
+    subscription = f"$share/{place.share()}/jcredit/v1/+/telemetry"
+    one = Bridge(mqtt=where.mqtt, client_id=f"{place.share()}-bridge-{number}", sender=sender, register=view, subscription=subscription)
     one.run(stopping, lambda: say(f"bridge {number} is ready"), leaving=lambda: leave)
 
 
@@ -58,24 +59,25 @@ def worker(number: Number, ack_every_s: Annotated[float, typer.Option(help="how 
     import faust
 
     from anomaly.timescale import SlotTests
-    from ingest.kafka import REJECTED, TELEMETRY
     from stream.app import Settings, make_app
     from stream.kafka import topic_ids
 
     log_to_stderr()
-    where = place.stack()
+    where, (telemetry, rejected) = place.stack(), place.topics()
     settings = Settings(
         kafka=where.kafka,
         mqtt=where.mqtt,
         dsn=place.dsn(),
         number=number,
-        telemetry=TELEMETRY,
-        rejected=REJECTED,
-        topic_ids=topic_ids(where.kafka, [TELEMETRY, REJECTED]),
+        telemetry=telemetry,
+        rejected=rejected,
+        topic_ids=topic_ids(where.kafka, [telemetry, rejected]),
+        group=f"{place.share()}-worker",
         ack_every_s=ack_every_s or float(os.environ.get("JCREDIT_ACK_EVERY_S", "60")),
-        data_dir=str(where.home / "faust" / str(number)),
+        data_dir=str(where.home / "faust" / f"{place.share()}-{number}"),
     )
     faust.Worker(make_app(settings, SlotTests()), loglevel="WARN", quiet=True, redirect_stdouts=False).execute_from_commandline()
+
 
 
 @app.command()

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
+import click
 import psycopg
 import typer
 
 from console.cli import place
 from console.cli.trouble import NO_SERVICE, Trouble, say
 from console.web import token_timescale
-from console.web.token_timescale import NoTokenError, Role
+from console.web.token_timescale import DESKS, NoTokenError
+from verification.walk import Role
 
 
 def register(app: typer.Typer) -> None:
@@ -17,14 +19,14 @@ def register(app: typer.Typer) -> None:
 
 
 def token(
-    role: Annotated[Role, typer.Option(help="The desk that the person sits at.", show_default=False)],
+    role: Annotated[str, typer.Option(help="The desk that the person sits at.", click_type=click.Choice(list(DESKS)), show_default=False)],
     person: Annotated[str, typer.Option(help="Whose token it is; steps are recorded under this name.", show_default=False)],
     days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=token_timescale.DAYS_MOST)] = 30,
 ) -> None:
     """Make a token to sign in with at the console, or for `Authorization: Bearer`. It is shown once: only its hash is kept. Needs the database."""
     try:
         with psycopg.connect(place.dsn(), autocommit=True) as connection:
-            secret = token_timescale.make(connection, person=person, role=role, days=days)
+            secret = token_timescale.make(connection, person=person, role=Role(role), days=days)
     except NoTokenError as error:
         raise Trouble(str(error)) from error
     except psycopg.errors.UndefinedTable as error:

@@ -18,7 +18,10 @@ RESULTS = "SELECT item, verdict, reason_ja, reason_en, population, stake_t, valu
 EVENTS = "SELECT round, what, person, reason, detail, at FROM claim_event WHERE claim = %(claim)s ORDER BY id"
 INSTEAD = "SELECT item, person, reason, file_name, sha256, at FROM instead WHERE claim = %(claim)s AND round = %(round)s ORDER BY item, at"
 ENTRIES = "SELECT entry, kind, round, value, at, encode(hash, 'hex') AS hash FROM ledger WHERE claim = %(claim)s ORDER BY entry"
-BLOCKS = "SELECT first, last, tonnes, fiscal_year, claim, batch, entry FROM serial_block WHERE %(claim)s::text IS NULL OR claim = %(claim)s ORDER BY entry, fiscal_year"
+BLOCKS = """
+SELECT first, last, tonnes, fiscal_year, claim, batch, entry FROM serial_block
+WHERE %(claim)s::text IS NULL OR claim = %(claim)s ORDER BY entry, fiscal_year
+"""
 REPORT = "SELECT content, sha256, made_at FROM report WHERE claim = %(claim)s AND round = %(round)s"
 BLOCK_OF = """
 SELECT b.first, b.last, b.tonnes, b.fiscal_year, b.claim, b.batch, b.entry, c.project, p.name AS project_name, p.scheme, p.methodology, p.operator,
@@ -67,4 +70,4 @@ def trail(connection: psycopg.Connection[Any], *, series: str, number: int) -> R
 
 def _rows(connection: psycopg.Connection[Any], query: str, values: Mapping[str, Any]) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, values).fetchall()  # type: ignore[call-overload, no-any-return]
+        return cursor.execute(query, values).fetchall()

@@ -19,7 +19,7 @@ A_PAGE = 50
 SITES = f"""
 SELECT s.id, s.site, s.region, s.ac_kw, m.activity,
        greatest(s.operation_start, m.joined_on, p.registration_applied_on, p.certified_from) AS start,
-       least(m.left_on, p.certified_to, 'infinity') AS end, count(*) OVER () AS sites,
+       least(m.left_on, p.certified_to, DATE '9999-12-31') AS end,
        array(SELECT gateway FROM gateway g WHERE g.site = s.id ORDER BY 1) AS gateways
 FROM site s LEFT JOIN member m ON m.site = s.id LEFT JOIN project p USING (project)
 WHERE %(site)s::text IS NULL OR s.site = %(site)s ORDER BY s.site LIMIT {A_PAGE} OFFSET %(skip)s
@@ -27,28 +27,32 @@ WHERE %(site)s::text IS NULL OR s.site = %(site)s ORDER BY s.site LIMIT {A_PAGE}
 NEWEST = "SELECT max(end_at) FROM interval"
 NOW = "SELECT now()"
 
-# Every half hour of the sites' formula meters in [start, end): the worst of its meters, and whether all of them have it.
+# Every half hour of the sites' formula meters in [start, end) that all of them have, by the worst state of any; a hold is as bad as held.
 SLOTS = """
-WITH m AS (SELECT id, site FROM meter WHERE site = ANY(%(sites)s) AND register <> 'pcs'),
-needed AS (SELECT site, count(*) AS meters FROM m GROUP BY site),
+WITH m AS MATERIALIZED (SELECT id, site, count(*) OVER (PARTITION BY site) AS needed FROM meter WHERE site = ANY(%(sites)s) AND register <> 'pcs'),
+hold AS MATERIALIZED (
+  SELECT DISTINCT meter, end_at FROM flag WHERE level = 'hold' AND meter IN (SELECT id FROM m) AND end_at > %(start)s AND start_at < %(end)s),
 row AS (
-  SELECT m.site, i.meter, i.start_at, i.end_at, i.state FROM m JOIN interval i ON i.meter = m.id
+  SELECT m.site, m.needed, i.meter, i.start_at, i.end_at, i.state FROM m JOIN interval i ON i.meter = m.id
   WHERE i.state IN (1, 2, 3) AND i.end_at > %(start)s AND i.end_at <= %(end)s
-  UNION ALL
-  SELECT m.site, i.meter, i.start_at, i.end_at, i.state FROM m CROSS JOIN LATERAL (
-    SELECT * FROM interval WHERE meter = m.id AND state IN (1, 2, 3) AND end_at > %(end)s ORDER BY end_at LIMIT 1) AS i
-  WHERE i.start_at < %(end)s
 ),
 half AS (
-  SELECT row.site, row.state = 2 AS spread, at,
-         row.state = 3 OR f.meter IS NOT NULL AS held
-  FROM row LEFT JOIN (SELECT DISTINCT meter, end_at FROM flag WHERE level = 'hold' AND meter IN (SELECT id FROM m)) AS f USING (meter, end_at)
+  SELECT site, needed, state, start_at AS at, meter, end_at FROM row WHERE end_at - start_at <= interval '30 min'
+  UNION ALL
+  SELECT site, needed, state, at, meter, end_at FROM (
+    SELECT * FROM row WHERE end_at - start_at > interval '30 min'
+    UNION ALL
+    SELECT m.site, m.needed, i.meter, i.start_at, i.end_at, i.state FROM m CROSS JOIN LATERAL (
+      SELECT * FROM interval WHERE meter = m.id AND state IN (1, 2, 3) AND end_at > %(end)s ORDER BY end_at LIMIT 1) AS i
+    WHERE i.start_at < %(end)s) AS long
   CROSS JOIN LATERAL generate_series(greatest(start_at, %(start)s), least(end_at, %(end)s) - interval '30 min', interval '30 min') AS at
 ),
-slot AS (SELECT site, at, count(*) AS meters, bool_or(spread) AS spread, bool_or(held) AS held FROM half GROUP BY site, at)
-SELECT slot.site, (at AT TIME ZONE 'Asia/Tokyo')::date AS day, count(*) FILTER (WHERE held) AS held,
-       count(*) FILTER (WHERE spread AND NOT held) AS spread, count(*) FILTER (WHERE NOT spread AND NOT held) AS read
-FROM slot JOIN needed ON needed.site = slot.site AND slot.meters >= needed.meters GROUP BY 1, 2
+slot AS (
+  SELECT site, at, max(CASE WHEN hold.meter IS NOT NULL THEN 3 ELSE state END) AS worst FROM half LEFT JOIN hold USING (meter, end_at)
+  GROUP BY site, at HAVING count(*) >= min(needed))
+SELECT site, (at AT TIME ZONE 'Asia/Tokyo')::date AS day, count(*) FILTER (WHERE worst = 3) AS held,
+       count(*) FILTER (WHERE worst = 2) AS spread, count(*) FILTER (WHERE worst = 1) AS read
+FROM slot GROUP BY 1, 2
 """
 
 DAY = """
@@ -61,7 +65,7 @@ WHERE m.site = %(site)s GROUP BY m.id, m.meter, m.register, i.start_at, i.end_at
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A site and the days that it is in the programme; `sites` is how many there are in all."""
+    """A site and the days that it is in the programme, `end` exclusive."""
 
     id: int
     site: str
@@ -70,7 +74,6 @@ class Site:
     activity: str | None
     start: date
     end: date
-    sites: int
     gateways: list[str]
 
     def expected(self, now: datetime) -> Expected:

@@ -16,10 +16,11 @@ from starlette.formparsers import MultiPartException
 from console.web import language, session, token_timescale
 from console.web.language import Language, Speech
 from console.web.session import Session, Sessions
-from console.web.token_timescale import Holder, Role
+from console.web.token_timescale import DESKS, Holder
+from verification.walk import Role
 
 BODY = (Role.VERIFIER, Role.REVIEWER)
-EVERYONE = tuple(Role)
+EVERYONE = DESKS
 Connection = psycopg.Connection[Any]
 
 
@@ -107,7 +108,9 @@ def _of_role(holder: Holder | None, roles: tuple[Role, ...]) -> Holder:
     if holder.role not in roles:
         ja, en = "・".join(ROLES[r][0] for r in roles), " or ".join(ROLES[r][1] for r in roles)
         mine_ja, mine_en = ROLES[holder.role]
-        raise RefusedError(403, f"これは{ja}の画面です。{holder.person} さんの役割は{mine_ja}です。", f"This is for the {en}; {holder.person} is signed in as {mine_en}.")
+        raise RefusedError(
+            403, f"これは{ja}の画面です。{holder.person} さんの役割は{mine_ja}です。", f"This is for the {en}; {holder.person} is signed in as {mine_en}."
+        )
     return holder
 
 
@@ -117,7 +120,10 @@ ROLES = {
     Role.REVIEWER: ("審査機関（レビュー者）", "reviewer"),
     Role.ADMINISTRATOR: ("制度管理者", "administrator"),
 }
-STALE = ("フォームの有効期限が切れています。ページを再読み込みして、もう一度送信してください。", "This form is out of date; load the page again and send it again.")
+STALE = (
+    "フォームの有効期限が切れています。ページを再読み込みして、もう一度送信してください。",
+    "This form is out of date; load the page again and send it again.",
+)
 NO_FORM = ("送られたデータがフォームとして読み取れません。", "What was sent can not be read as a form.")
 
 

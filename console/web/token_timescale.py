@@ -8,18 +8,18 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
+from verification import person_timescale
+from verification.walk import NotAllowedError, Role
+
+DESKS = (Role.OPERATOR, Role.VERIFIER, Role.REVIEWER, Role.ADMINISTRATOR)
 SHAPE = re.compile(r"jct_[A-Za-z0-9_-]{43}", re.ASCII)
 DAYS_MOST = 366
-PERSON = re.compile(r"\S(.{0,98}\S)?")
 
-KNOW_PERSON = "INSERT INTO person (person, role) VALUES (%(person)s, %(role)s) ON CONFLICT (person) DO NOTHING"
-ROLE_OF = "SELECT role FROM person WHERE person = %(person)s"
 MAKE = """
 INSERT INTO token (sha256, person, role, made_at, expires_at) VALUES (%(sha256)s, %(person)s, %(role)s, now(), now() + make_interval(days => %(days)s))
 """
@@ -29,15 +29,6 @@ WHERE {} AND t.revoked_at IS NULL AND t.expires_at > now() AND p.role = t.role
 """
 BY_SECRET = GOOD.format("t.sha256 = %(sha256)s")
 BY_NUMBER = GOOD.format("t.number = %(number)s")
-
-
-class Role(StrEnum):
-    """The desks of the console."""
-
-    OPERATOR = "operator"
-    VERIFIER = "verifier"
-    REVIEWER = "reviewer"
-    ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +50,17 @@ class NoTokenError(ValueError):
 
 def make(connection: psycopg.Connection[Any], *, person: str, role: Role, days: int) -> str:
     """A new token, which nobody can read again; a person who was not known is added with this role. NoTokenError if that can not be."""
-    if not PERSON.fullmatch(person) or not person.isprintable():
-        raise NoTokenError(f"{person!r} is no name of a person: 1 to 100 printable letters, no space at either end")
+    if role not in DESKS:
+        raise NoTokenError(f"{role} has no desk in the console; {', '.join(DESKS)} have")
     if not 1 <= days <= DAYS_MOST:
         raise NoTokenError(f"a token is good for 1 to {DAYS_MOST} days, not {days}")
     secret = f"jct_{secrets.token_urlsafe(32)}"
-    with connection.transaction():
-        connection.execute(KNOW_PERSON, {"person": person, "role": role})
-        has = connection.execute(ROLE_OF, {"person": person}).fetchone()
-        if has is None or has[0] != role:
-            raise NoTokenError(f"{person} is known as {has[0] if has else 'nobody'}, not as {role}: one person has one role; name another person")
-        connection.execute(MAKE, {"sha256": _hash(secret), "person": person, "role": role, "days": days})
+    try:
+        with connection.transaction():
+            person_timescale.add(connection, person, role)
+            connection.execute(MAKE, {"sha256": _hash(secret), "person": person, "role": role, "days": days})
+    except (NotAllowedError, ValueError) as error:
+        raise NoTokenError(str(error)) from error
     return secret
 
 

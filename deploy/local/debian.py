@@ -5,6 +5,7 @@ installed or changed, and no right beyond an ordinary user's is needed. What is 
 A folder of programs appears only when it is whole.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import MissingError, sources
@@ -19,6 +21,24 @@ from deploy.local import MissingError, sources
 # What a closure names but our programs never load: the JIT, Perl, and what only installing needs.
 NOT_NEEDED = re.compile(r"lib(llvm|z3|perl|gdbm|db5|semanage|sepol|proc2|ncursesw|debconf|pam-modules|pam-runtime|.*-perl$|.*-common$|.*-data$|c-bin$|c-l10n$)")
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deb:
+    """A package file on the mirror; `digest` is as apt prints it: `SHA256:` and hexadecimal."""
+
+    file: str
+    size: int
+    digest: str
+
+    @property
+    def package(self) -> str:
+        """Its name, without version and architecture."""
+        return self.file.partition("_")[0]
+
+    def matches(self, path: Path) -> bool:
+        """True if that file is this package, whole."""
+        return path.stat().st_size == self.size and f"SHA256:{hashlib.sha256(path.read_bytes()).hexdigest()}" == self.digest
 
 
 def unpack(home: Path, place: Path, name: str, *, packages: Sequence[str], suite: str, also: re.Pattern[str], say: Say) -> Path:
@@ -58,13 +78,15 @@ def _fetch(home: Path, name: str, *, packages: Sequence[str], suite: str, also: 
     apt = _private_apt(home, suite)
     say(f"{name}: reading the package list of Debian {suite}")
     _run([*apt, "update"], f"read Debian {suite}'s package list (is the mirror reachable, and does it have {suite}?)")
-    wanted = {file: size for file, size in _closure(apt, packages) if _is_wanted(file.partition("_")[0], packages, also)}
-    lacking = {file: size for file, size in wanted.items() if not (cache / file).exists()}
-    if lacking:
-        say(f"{name}: fetching {len(lacking)} packages, {sum(lacking.values()) / 1e6:.0f} MB, about {5 + sum(lacking.values()) // 5_000_000} s")
-        _download(apt, cache, sorted(lacking))
-    resolved.write_text("\n".join([" ".join(packages), *sorted(wanted)]) + "\n")
-    return [cache / file for file in sorted(wanted)]
+    wanted = [deb for deb in _closure(apt, packages) if _is_wanted(deb.package, packages, also)]
+    _rescue(cache, wanted)
+    if lacking := [deb for deb in wanted if not (cache / deb.file).exists()]:
+        size_mb = sum(deb.size for deb in lacking) / 1e6
+        say(f"{name}: fetching {len(lacking)} packages, {size_mb:.0f} MB, about {5 + size_mb / 5:.0f} s")
+        _download(apt, cache, lacking)
+    names = sorted(deb.file for deb in wanted)
+    resolved.write_text("\n".join([" ".join(packages), *names]) + "\n")
+    return [cache / file for file in names]
 
 
 def _private_apt(home: Path, suite: str) -> list[str]:
@@ -83,6 +105,7 @@ def _private_apt(home: Path, suite: str) -> list[str]:
         "Dir::Etc::preferencesparts": "/dev/null",
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
+        "Acquire::ForceHash": "SHA256",  # what --print-uris prints
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
         "APT::Sandbox::User": "root",  # as root, apt would else change to a user who can not write here
         "APT::Update::Error-Mode": "any",
@@ -90,11 +113,11 @@ def _private_apt(home: Path, suite: str) -> list[str]:
     return ["apt-get", "-q", *(part for key, value in options.items() for part in ("-o", f"{key}={value}"))]
 
 
-def _closure(apt: Sequence[str], packages: Sequence[str]) -> list[tuple[str, int]]:
-    """File name and size of each package that these need, themselves included."""
+def _closure(apt: Sequence[str], packages: Sequence[str]) -> list[Deb]:
+    """Each package that these need, themselves included; sizes and digests are those of the mirror's signed list."""
     printed = _run([*apt, "--print-uris", "--no-install-recommends", "-y", "install", *packages], f"find {', '.join(packages)} on the mirror")
     rows = [line.split() for line in printed.splitlines() if line.startswith("'")]
-    return [(row[1], int(row[2])) for row in rows]
+    return [Deb(file=row[1], size=int(row[2]), digest=row[3]) for row in rows]
 
 
 def _is_wanted(package: str, packages: Sequence[str], also: re.Pattern[str]) -> bool:
@@ -102,13 +125,23 @@ def _is_wanted(package: str, packages: Sequence[str], also: re.Pattern[str]) -> 
     return package in packages or library or also.fullmatch(package) is not None
 
 
-def _download(apt: Sequence[str], cache: Path, files: Sequence[str]) -> None:
-    part = cache / "part"
+def _download(apt: Sequence[str], cache: Path, debs: Sequence[Deb]) -> None:
+    part = cache / f"part-{os.getpid()}"
     part.mkdir(parents=True, exist_ok=True)
-    names = [file.partition("_")[0] for file in files]
-    _run([*apt, "download", *names], "fetch the packages from the mirror", cwd=part)
-    for file in files:
-        (part / file).rename(cache / file)
+    _run([*apt, "download", *(deb.package for deb in debs)], "fetch the packages from the mirror", cwd=part)
+    for deb in debs:
+        (part / deb.file).rename(cache / deb.file)
+    part.rmdir()
+
+
+def _rescue(cache: Path, debs: Sequence[Deb]) -> None:
+    """Take over what an interrupted download had finished, digest for digest, and drop the rest of it."""
+    wanted = {deb.file: deb for deb in debs}
+    for path in cache.glob("part-*/*.deb"):
+        if path.name in wanted and wanted[path.name].matches(path):
+            path.rename(cache / path.name)
+    for part in cache.glob("part-*"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _settle(part: Path, target: Path) -> None:

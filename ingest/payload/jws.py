@@ -31,7 +31,7 @@ def parse(payload: bytes) -> Compact | None:
         return None
     try:
         head = msgspec.json.decode(header, type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if head.alg != "EdDSA" or head.crit is not None or not head.b64:
         return None

@@ -3,6 +3,7 @@
 Programs come out of the checkout's cache where they are there, so that this takes half a minute and no network.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -80,10 +81,14 @@ def test_killed_services_are_named_and_come_back_with_their_data(own: Stack) -> 
     sent = producer.send("ledger.v1", b"kept").get(timeout=20)
     producer.close()
 
+    busy = threading.Thread(target=_keep_a_backend_busy, args=(own.dsn,))
+    busy.start()
+    time.sleep(0.5)
     for name in local.SERVICES:
         os.kill(service.pid(own.home, name) or 0, signal.SIGKILL)
     _until(lambda: set(local.states(own.home).values()) == {"died"})
     assert local.up(own.home, _say) == own
+    busy.join()
 
     with psycopg.connect(own.dsn) as connection:
         assert connection.execute("SELECT value FROM kept").fetchall() == [(7,)]
@@ -155,6 +160,12 @@ def test_two_migrations_at_once_apply_each_file_once(stack: Stack) -> None:
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload,unused-ignore]
     assert sorted(applied) == [file.name for file in migration.read(migration.FOLDER)]
+
+
+def _keep_a_backend_busy(dsn: str) -> None:
+    """A child that computes without waiting for anything does not notice that its server is gone."""
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(dsn) as connection:
+        connection.execute("SELECT count(*) FROM generate_series(1, 2000000000)")
 
 
 def _publish_retained(own: Stack, topic: str, value: bytes) -> None:

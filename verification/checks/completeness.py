@@ -14,7 +14,7 @@ from verification.period import DAY_S, SLOT_S, SLOTS_A_DAY, day_of, iso
 
 MOST_SHOWN = 20
 DISTINCT_VALUES = 8  # a day with fewer different energies may be equal to another by chance
-OUT_OF_LINE = 12  # and so may one with fewer half hours of generation
+LEAST_HALF_HOURS = 12  # and so may one with fewer half hours of generation
 
 
 def c06_every_gap_known(case: Case) -> Result:
@@ -161,7 +161,7 @@ def _copies(case: Case) -> tuple[list[str], int, int]:
                 continue
             for day, energies in _whole_days(case.claim, disposition, meter):
                 days += 1
-                if np.count_nonzero(energies) < OUT_OF_LINE or len(np.unique(energies)) < DISTINCT_VALUES:
+                if np.count_nonzero(energies) < LEAST_HALF_HOURS or len(set(energies.tolist())) < DISTINCT_VALUES:
                     continue
                 testable += 1
                 here = f"meter {meter.meter} on {day_of(day)}"

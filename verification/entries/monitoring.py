@@ -99,7 +99,7 @@ def e37_anomalies(case: Case) -> Result:
         {"code": code, "level": level, "count": n, "energy_wh": wh[code, level], "t": case.stake_t(wh[code, level])}
         for (code, level), n in sorted(by_code.items())
     ]
-    listed = [[names[f.meter], iso(f.start_s), iso(f.end_s), f.code, f.level, f.energy_at_stake_wh] for f in mine]
+    listed = [f"{names[f.meter]} {iso(f.start_s)}/{iso(f.end_s)} {f.code} {f.level} {f.energy_at_stake_wh} Wh" for f in mine]
     value = {"by code": rows, "list": listed, "disposition": "hold: excluded; warn: kept; corrected: none"}
     return stated(value, "flag", population=len(mine), ja="全件一覧を添付", en="the complete list is attached")
 

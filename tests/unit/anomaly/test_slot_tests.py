@@ -174,7 +174,10 @@ def test_a_meter_enrolled_later_is_compared_from_then_on(enrolled):
     assert brief(read(enrolled, FLAGS)) == [(G, NOON + 3600, "export-above-generation", "hold")]
 
 
+@pytest.mark.timeout(60)
 def test_two_workers_that_write_the_two_halves_at_once_still_find_it(enrolled):
+    run(enrolled, ([row(FAR_G, NOON - 1800, 0)],))  # the chunk is there: making one locks the table until commit
+
     async def half(rows, wrote, go_on):
         async with await psycopg.AsyncConnection.connect(enrolled, autocommit=True) as connection, connection.transaction():
             for meter, start, end, energy, state, code, _ in rows:

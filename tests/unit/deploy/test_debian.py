@@ -1,5 +1,6 @@
 """Of a closure only what programs load is taken, and unpacked links stay inside the folder."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -39,3 +40,13 @@ def test_what_is_whole_and_in_its_place_is_not_fetched_again(tmp_path: Path) -> 
     said: list[str] = []
     assert debian.unpack(tmp_path, tmp_path, "tool", packages=("tool",), suite="bookworm", also=re.compile("-"), say=said.append) == target
     assert said == []
+
+
+def test_what_an_interrupted_download_had_finished_is_kept_and_what_it_had_not_is_dropped(tmp_path: Path) -> None:
+    debs = [debian.Deb(file=f"{name}_1_all.deb", size=5, digest=f"SHA256:{hashlib.sha256(b'whole').hexdigest()}") for name in ("a", "b", "c")]
+    part = tmp_path / "part-4711"
+    part.mkdir()
+    for file, text in (("a_1_all.deb", b"whole"), ("b_1_all.deb", b"who"), ("c_1_all.deb", b"other"), ("stranger_1_all.deb", b"whole")):
+        (part / file).write_bytes(text)
+    debian._rescue(tmp_path, debs)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_1_all.deb"]
