@@ -54,7 +54,7 @@ class BadRow:
         return ": ".join(part for part in (f"{self.file}:{self.line}", self.column, self.reason) if part)
 
 
-class EnrolmentErrors(ValueError):  # noqa: N818 - it is many of them
+class EnrolmentErrors(ValueError):
     """Rows that can not be enrolled: `errors`, by file and line. `sound` is the rest, for whoever looks further before answering."""
 
     def __init__(self, errors: Sequence[BadRow], *, sound: "Enrolment | None" = None) -> None:
@@ -338,6 +338,7 @@ def read(files: Mapping[str, bytes], known: Known | None = None) -> Enrolment:
     known = known or Known()
     tomls = [read_project(file, content) for file, content in files.items() if PurePath(file).suffix == ".toml"]
     project, doubt = project_of([draft for reading in tomls for draft in reading.drafts], known)
+    doubt = doubt if all(reading.whole for reading in tomls) else ""
     tables = [read_table(file, content, project, doubt) for file, content in files.items() if PurePath(file).suffix != ".toml"]
     drafts = [draft for reading in (*tomls, *tables) for draft in reading.drafts]
     errors = [error for reading in (*tomls, *tables) for error in reading.errors]
@@ -416,12 +417,19 @@ def judge_project(file: str, source: str, values: Mapping[str, Any]) -> Reading:
 
 
 def read_table(file: str, content: bytes, project: str | None, doubt: str) -> Reading:
-    """The rows of a CSV file."""
+    """The rows of a CSV file, as far as it is one."""
     try:
-        lines = list(numbered(decoded(content)))
-        return judge_table(file, lines, project, doubt)
+        source = decoded(content)
     except TextError as error:
         return refuse(file, str(error), line=error.line)
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        lines.extend(numbered(source))  # what came before an error stays
+    except TextError as error:
+        torn = refuse(file, str(error), line=error.line)
+        before = judge_table(file, lines, project, doubt) if lines else Reading()
+        return Reading(drafts=before.drafts, errors=[*before.errors, *torn.errors], whole=False)
+    return judge_table(file, lines, project, doubt)
 
 
 def numbered(source: str) -> Iterator[tuple[int, list[str]]]:
@@ -442,9 +450,8 @@ def judge_table(file: str, lines: Sequence[tuple[int, list[str]]], project: str 
     (top, header), body = lines[0], lines[1:]
     table = table_of(file, header)
     if table is None:
-        return refuse(
-            file, f"is no table that is known: name it {', '.join(f'{name}.csv' for name in TABLES if name != 'project')}, or fix its header", line=top
-        )
+        names = ", ".join(f"{name}.csv" for name in TABLES if name != "project")
+        return refuse(file, f"is no table that is known: name it {names}, or fix its header (a project is a project.toml)", line=top)
     errors = list(judge_header(table, file, top, header))
     absent = set(MUST_FILL[table]) - set(header)
     if table is Member and project is None and body and doubt:
@@ -547,13 +554,13 @@ def repeated(drafts: Sequence[Draft]) -> Iterator[BadRow]:
 
 def disagreeing(drafts: Sequence[Draft]) -> Iterator[BadRow]:
     """Rows about one gateway, or one member, that say different things of it."""
-    first: dict[tuple[Any, ...], Draft] = {}
-    for draft in drafts:
-        for about, said in table_of_draft(draft).AGREE:
-            before = first.setdefault((table_of_draft(draft), about, got(draft, about)), draft)
+    first: dict[tuple[Any, ...], Row] = {}
+    for row in (draft for draft in drafts if isinstance(draft, Row)):
+        for about, said in row.AGREE:
+            before = first.setdefault((type(row), getattr(row, about)), row)
             for column in said:
-                if got(before, column) != got(draft, column):
-                    yield bad(draft, column, f"is not what {before.file}:{before.line} says of the same {about}")
+                if getattr(before, column) != getattr(row, column):
+                    yield bad(row, column, f"is not what {before.file}:{before.line} says of the same {about}")
 
 
 def misreferring(drafts: Sequence[Draft], known: Known) -> Iterator[BadRow]:
@@ -562,16 +569,15 @@ def misreferring(drafts: Sequence[Draft], known: Known) -> Iterator[BadRow]:
     gateways = {**known.gateways, **named(drafts, Gateway, "gateway", "site")}
     meters = {**known.meters, **named(drafts, Meter, "meter", "modulus_wh")}
     for draft in drafts:
-        match table_of_draft(draft):
-            case t if t in (Member, Gateway):
-                yield from unknown(draft, "site", sites)
-            case t if t is Meter:
-                yield from unknown(draft, "site", sites)
-                yield from unknown(draft, "gateway", gateways)
-                yield from misplaced_meter(draft, gateways)
-            case t if t is Event:
-                yield from unknown(draft, "meter", meters)
-                yield from beyond_modulus(draft, meters)
+        table = table_of_draft(draft)
+        if table in (Member, Gateway, Meter):
+            yield from unknown(draft, "site", sites)
+        if table is Meter:
+            yield from unknown(draft, "gateway", gateways)
+            yield from misplaced_meter(draft, gateways)
+        if table is Event:
+            yield from unknown(draft, "meter", meters)
+            yield from beyond_modulus(draft, meters)
 
 
 def named(drafts: Sequence[Draft], table: type[Row], column: str, of: str = "file") -> dict[str, Any]:

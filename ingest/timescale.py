@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from ingest.enrolment import BadRow, Enrolment, EnrolmentErrors, Known, Row, shown, text
+from ingest.enrolment import BadRow, Enrolment, EnrolmentErrors, Known, Row, bad, shown, text
 
 MANY = 1000
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('jcredit enrolment'))"
@@ -337,7 +337,3 @@ def rewritten(table: Table, row: Row, both: Sequence[Any]) -> Iterator[BadRow]:
         if comes != is_there:
             values = "another value is enrolled" if column in table.secret else f"{comes} here, {is_there} enrolled"
             yield bad(row, column, f"{values}; what is enrolled is never rewritten")
-
-
-def bad(row: Row, column: str, reason: str) -> BadRow:
-    return BadRow(file=row.file, line=row.line, column=column, reason=reason)

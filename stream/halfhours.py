@@ -13,6 +13,7 @@ from stream.interval import CAP_MARGIN, HALF_HOUR_S, LOOK_AHEAD_S, Register, Row
 
 NEVER = -1
 ALWAYS = 1 << 62
+COLUMNS = ("meter", "end_at", "register_wh", "start_at", "energy_wh", "state", "opening")
 
 
 @dataclass(slots=True)
@@ -69,6 +70,71 @@ def halfhours(meter: list[int], at: list[int], wh: list[int], tails: dict[int, T
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """Rows that stand already, in order of (meter, end); `plain`: believed, without code and without conflict."""
+
+    meter: NDArray[np.int64]
+    end_at: NDArray[np.int64]
+    register_wh: NDArray[np.int64]
+    plain: NDArray[np.bool_]
+
+
+def among(news: dict[int, list[tuple[int, int]]], stored: Stored, registers: dict[int, Register]) -> tuple[Ordinary, NDArray[np.bool_]]:
+    """Rows for edges that arrive late, among the rows that stand around them, and which of those are fresh.
+
+    `stored` holds, for each meter, the rows from the last one at or before its new edges to the first one at or after them. What needs
+    judgement is left in `odd`. An edge that was read again with the same value is no new one.
+    """
+    flat = [(k, at, wh) for k, pairs in news.items() for at, wh in pairs]
+    fresh = np.array(flat, np.int64).reshape(-1, 3)
+    m = np.concatenate([stored.meter, fresh[:, 0]])
+    a = np.concatenate([stored.end_at, fresh[:, 1]])
+    w = np.concatenate([stored.register_wh, fresh[:, 2]])
+    new = np.arange(len(m)) >= len(stored.meter)
+    plain = np.concatenate([stored.plain, np.ones(len(fresh), np.bool_)])
+    order = np.lexsort((new, a, m))
+    m, a, w, new, plain = m[order], a[order], w[order], new[order], plain[order]
+    again = np.zeros(len(m), np.bool_)
+    again[1:] = (m[1:] == m[:-1]) & (a[1:] == a[:-1]) & (w[1:] == w[:-1]) & new[1:]
+    m, a, w, new, plain = m[~again], a[~again], w[~again], new[~again], plain[~again]
+    first = np.ones(len(m), np.bool_)
+    first[1:] = m[1:] != m[:-1]
+    starts, group = np.flatnonzero(first), np.cumsum(first) - 1
+    caps = np.array([(*_cap(registers[k]), _needs_judgement(registers[k])) for k in m[starts].tolist()], np.float64).reshape(-1, 3)
+    before_a, before_w, before_new = np.roll(a, 1), np.roll(w, 1), np.roll(new, 1)
+    span, rise = a - before_a, w - before_w
+    odd = ~plain | (caps[group, 2] > 0) | (~first & ((span <= 0) | (rise < 0) | (rise > caps[group, 0] * span + caps[group, 1])))
+    odd = np.logical_or.reduceat(odd, starts)[group] if len(m) else odd
+    opening = first & new
+    write = (new | (~first & before_new)) & ~odd
+    rows = Ordinary(
+        meter=m[write],
+        end_at=a[write],
+        register_wh=w[write],
+        start_at=np.where(opening, NEVER, before_a)[write],
+        energy_wh=np.where(opening, 0, rise)[write],
+        state=np.where(opening, State.OPENING, np.where(span == HALF_HOUR_S, State.CREDITED, State.SPREAD))[write].astype(np.int8),
+        opening=opening[write],
+        odd={k: news[k] for k in np.unique(m[odd]).tolist()},
+    )
+    return rows, new[write]
+
+
+def _needs_judgement(register: Register) -> bool:
+    return register.two_way or bool(register.events)
+
+
+def only(rows: Ordinary, pick: NDArray[np.bool_]) -> Ordinary:
+    """Those of the rows."""
+    return Ordinary(**{name: getattr(rows, name)[pick] for name in COLUMNS}, odd={})
+
+
+def joined(one: Ordinary, other: Ordinary) -> Ordinary:
+    """The rows of both."""
+    return Ordinary(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in COLUMNS}, odd={})
+
+
 def _cap(register: Register) -> tuple[float, float]:
     return register.rated_w * CAP_MARGIN / 3600, register.resolution_wh
 
@@ -88,16 +154,20 @@ def tails_after(ordinary: Ordinary, tails: dict[int, Tail]) -> None:
     last[:-1] = m[1:] != m[:-1]
     for k, at, wh in zip(m[last].tolist(), ordinary.end_at[last].tolist(), ordinary.register_wh[last].tolist(), strict=True):
         tail = tails[k]
-        tail.at, tail.register_wh = at, wh
+        if at > tail.at:
+            tail.at, tail.register_wh = at, wh
 
 
 def tail_of(rows: list[Row], register: Register) -> Tail:
-    """The tail after judged rows: odd for ever while the last edge is not believed or a record lies ahead, for a day after a leap."""
+    """The tail after judged rows: odd for ever while the last edge is not believed, is the first, or a record lies ahead; for a day after a leap.
+
+    The first may be in conflict, which no row of its own says.
+    """
     if not rows:
         return Tail(odd_until=ALWAYS if register.events else NEVER)
     last = rows[-1]
     ahead = any(event.at >= last.end for event in register.events)
-    if ahead or last.state is State.UNTRUE or (last.state is State.HELD and last.code != "above-cap"):
+    if ahead or last.state in (State.OPENING, State.UNTRUE) or (last.state is State.HELD and last.code != "above-cap"):
         return Tail(last.end, last.register_wh, ALWAYS)
     leaps = [row.end for row in rows if row.state is State.HELD and row.code == "above-cap"]
     return Tail(last.end, last.register_wh, leaps[-1] + LOOK_AHEAD_S if leaps else NEVER)

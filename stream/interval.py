@@ -6,7 +6,7 @@ An interval runs between two half-hour edges that were both read *and can be tru
   it. One rule covers a wake-up zero, a glitch, a reset that recovers, and a roll-back that is counted again (only what lies above the
   mark counts). As long as nothing reaches the mark again, every row is held; a recorded reset or swap sets a new mark.
 * **The cap.** A rise of more than the rating allows over its span is held. If the register falls back within a day to where it could
-  have been, the high reading was the glitch and is not believed.
+  have been, the high reading was the glitch and is not believed; of generation also after a gap, where the cap is too wide to tell.
 * **Safe has a sign.** Generation that comes back to its mark by counting has lost energy, which is safe. Export and battery registers
   that do so are held: less of them would issue more.
 
@@ -97,19 +97,19 @@ class Edge:
     other_device: bool = False
 
 
-def intervals(edges: Sequence[Edge], register: Register, *, opens: bool = True) -> list[Row]:
+def intervals(edges: Sequence[Edge], register: Register) -> list[Row]:
     """The rows of edges in strictly rising order of time, one an edge.
 
-    The first is the meter's first reading ever (`opens`), or else a believed one that later rows may run from.
+    The first is the meter's first reading ever, or else a believed one that later rows may run from; its own row says opening.
     """
-    return _Walk(edges, register, opens).rows()
+    return _Walk(edges, register).rows()
 
 
 class _Walk:
     """One pass over the edges; `mark` is the place of the last believed one."""
 
-    def __init__(self, edges: Sequence[Edge], register: Register, opens: bool) -> None:
-        self.edges, self.register, self.opens = edges, register, opens
+    def __init__(self, edges: Sequence[Edge], register: Register) -> None:
+        self.edges, self.register = edges, register
         self.out: list[Row | None] = [None] * len(edges)
 
     def rows(self) -> list[Row]:
@@ -134,28 +134,32 @@ class _Walk:
         rise = b.register_wh - a.register_wh
         if self.register.two_way and abs(rise) <= self.register.cap_wh(b.at - a.at):
             return self.put(mark, place, None, rise)
-        if 0 <= rise <= self.register.cap_wh(b.at - a.at):
-            return self.put(mark, place, None, rise)
-        return self.fell(mark, place) if rise < 0 else self.leapt(mark, place, rise)
+        return self.fell(mark, place) if rise < 0 else self.rose(mark, place)
 
-    def leapt(self, mark: int, place: int, rise: int) -> int:
-        """More than the cap. A glitch if the register falls back within a day to where it could have been, else held."""
-        back = self.fall_back(mark, place)
-        if back is None:
-            return self.put(mark, place, State.HELD, rise, "above-cap")
-        for untrue in range(place, back):
-            self.untrue(untrue, "glitch-high")
-        return self.put(mark, back, None, self.edges[back].register_wh - self.edges[mark].register_wh)
+    def rose(self, mark: int, place: int, code: str = "") -> int:
+        """A glitch if the register falls back from a height within a day, else counted, or held above the cap."""
+        a, b = self.edges[mark], self.edges[place]
+        rise, span_s = b.register_wh - a.register_wh, b.at - a.at
+        high = rise > self.register.cap_wh(span_s)
+        back = self.fall_back(mark, place) if high or (self.register.safe_low and span_s > HALF_HOUR_S) else None
+        if back is not None:
+            for untrue in range(place, back):
+                self.untrue(untrue, "glitch-high")
+            return self.put(mark, back, None, self.edges[back].register_wh - a.register_wh, code)
+        return self.put(mark, place, State.HELD if high else None, rise, "above-cap" if high else code)
 
     def fall_back(self, mark: int, place: int) -> int | None:
+        """The next edge within a day that is lower and could follow the mark; of export and battery only the first that is lower."""
         a, high = self.edges[mark], self.edges[place]
         for later in range(place + 1, len(self.edges)):
             edge = self.edges[later]
             if edge.at > high.at + LOOK_AHEAD_S or self.event_between(high.at, edge.at) or edge.other_device:
                 return None
             if edge.register_wh < high.register_wh:
-                plausible = 0 <= edge.register_wh - a.register_wh <= self.register.cap_wh(edge.at - a.at)
-                return later if plausible else None
+                if 0 <= edge.register_wh - a.register_wh <= self.register.cap_wh(edge.at - a.at):
+                    return later
+                if not self.register.safe_low:
+                    return None
         return None
 
     def fell(self, mark: int, place: int) -> int:
@@ -164,10 +168,8 @@ class _Walk:
         back = self.reaches_mark(mark, place)
         turned = b.register_wh + self.register.modulus_wh - a.register_wh
         rolled = a.register_wh < self.register.modulus_wh and b.register_wh < self.register.modulus_wh and turned <= self.register.cap_wh(b.at - a.at)
-        if rolled and (back is None or not self.jumped(back)):
+        if rolled and (back is None or self.edges[back].at > b.at + LOOK_AHEAD_S or not self.jumped(back)):
             return self.put(mark, place, None, turned, "rollover")
-        if self.opens and mark == 0 and back is None:  # the very first reading: nothing was counted from it yet, so the lower one may be the mark
-            return self.put(mark, place, State.HELD, 0, "register-fell")
         return self.fallen(mark, place) if back is None else self.recovered(mark, place, back)
 
     def reaches_mark(self, mark: int, place: int) -> int | None:
@@ -191,12 +193,9 @@ class _Walk:
         for untrue in range(place, back):
             self.untrue(untrue, "below-mark")
         rise = b.register_wh - a.register_wh
-        counted = any(self.edges[k].register_wh != self.edges[place].register_wh for k in range(place, back))
-        if rise > self.register.cap_wh(b.at - a.at):
-            return self.put(mark, back, State.HELD, rise, "above-cap")
-        if not self.register.safe_low and counted and not self.jumped(back):
+        if not self.register.safe_low and not self.jumped(back) and rise <= self.register.cap_wh(b.at - a.at):
             return self.put(mark, back, State.HELD, rise, "register-fell")
-        return self.put(mark, back, None, rise, "recovered")
+        return self.rose(mark, back, "recovered")
 
     def fallen(self, mark: int, place: int) -> int:
         """No edge reaches the mark before the end or the next record: every row held, then the record decides."""

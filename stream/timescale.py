@@ -13,7 +13,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from stream.halfhours import Ordinary, Tail, tail_of
+from stream.halfhours import Ordinary, Stored, Tail, tail_of
 from stream.interval import RULE_SET, Edge, Event, Register, Row, State
 from stream.settlement import Chain
 
@@ -63,6 +63,18 @@ FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %
 ON CONFLICT (meter, end_at) DO UPDATE SET start_at = EXCLUDED.start_at, energy_wh = EXCLUDED.energy_wh, state = EXCLUDED.state,
   code = EXCLUDED.code, rule_set = EXCLUDED.rule_set
 """
+AROUND = """
+COPY (
+  SELECT i.meter, i.end_at, i.register_wh,
+    i.state IN (0, 1, 2) AND i.code = '' AND NOT EXISTS (SELECT FROM conflict c WHERE c.meter = i.meter AND c.at = i.end_at)
+  FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS n (meter, first, last)
+  JOIN LATERAL (
+    SELECT COALESCE((SELECT max(end_at) FROM interval WHERE meter = n.meter AND end_at <= to_timestamp(n.first)), to_timestamp(n.first)) AS since,
+      COALESCE((SELECT min(end_at) FROM interval WHERE meter = n.meter AND end_at >= to_timestamp(n.last)), to_timestamp(n.last)) AS upto
+  ) w ON true
+  JOIN LATERAL (SELECT * FROM interval i WHERE i.meter = n.meter AND i.end_at BETWEEN w.since AND w.upto ORDER BY i.end_at) i ON true
+) TO STDOUT (FORMAT binary)
+"""
 BEFORE = """
 SELECT extract(epoch FROM max(end_at))::bigint FROM interval WHERE meter = %s AND end_at <= to_timestamp(%s) AND state IN (0, 1, 2)
 """
@@ -111,6 +123,7 @@ RULE_SET_BYTES = RULE_SET.encode()
 _RULE_SET = ("rule_set", f"S{len(RULE_SET_BYTES)}")
 INTERVAL_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("start_at", ">i8"), ("energy_wh", ">i8"), ("state", ">i2"), _RULE_SET)
 OPENING_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("state", ">i2"), _RULE_SET)
+AROUND_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("plain", "?"))
 MESSAGE_ROW = np.dtype([*_dtype(("gateway", ">i4"), ("seq", ">i8"), ("hash", "V32"), ("segment", ">i8"), ("place", ">i2")).descr, ("refused_size", ">i4")])
 
 
@@ -253,6 +266,19 @@ class Store:
             [r.code for _, r in rows],
         ]
         await self.connection.execute(JUDGED, [RULE_SET, *columns])
+
+    async def around(self, news: dict[int, list[tuple[int, int]]]) -> Stored:
+        """Of each meter the rows from the last at or before its new edges (at, register_wh) to the first at or after them."""
+        spans = [(meter, min(at for at, _ in pairs), max(at for at, _ in pairs)) for meter, pairs in sorted(news.items())]
+        async with self.connection.cursor() as cursor, cursor.copy(AROUND, [list(column) for column in zip(*spans, strict=True)]) as copy:
+            data = b"".join([bytes(part) async for part in copy])
+        rows = np.frombuffer(data[len(COPY_HEAD) : -len(COPY_TAIL)], AROUND_ROW)
+        return Stored(
+            meter=rows["meter"].astype(np.int64),
+            end_at=rows["end_at"].astype(np.int64) // 1_000_000 + EPOCH_2000_S,
+            register_wh=rows["register_wh"].astype(np.int64),
+            plain=rows["plain"],
+        )
 
     async def window(self, meter: int, since: int) -> tuple[list[Row], list[Edge]]:
         """Stored rows from the last believed edge at or before `since` (Unix s) to the end, and the same as edges."""

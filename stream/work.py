@@ -17,7 +17,7 @@ from ingest.payload import jws
 from ingest.segment import Message, unpack
 from stream import halfhours as hh
 from stream.edge import edges as edges_of
-from stream.interval import LOOK_AHEAD_S, Changed, Edge, Register, Row, intervals
+from stream.interval import LOOK_AHEAD_S, Changed, Edge, Register, Row, State, intervals
 from stream.settlement import Chain
 from stream.timescale import Known, Spot, Store
 
@@ -163,7 +163,15 @@ class Worker:
         hh.tails_after(ordinary, memory.tails)
         judged: list[tuple[int, Row, bool]] = []
         conflicts: list[tuple[int, int, int, int]] = []
-        for meter, arrivals in ordinary.odd.items():
+        odd = ordinary.odd
+        if odd:
+            late, fresh = hh.among(odd, await store.around(odd), memory.registers)
+            odd = late.odd
+            await store.put_ordinary(hh.only(late, fresh))
+            judged += _rows_of(hh.only(late, ~fresh))
+            ordinary = hh.joined(ordinary, hh.only(late, fresh))
+            hh.tails_after(late, memory.tails)
+        for meter, arrivals in odd.items():
             rows, clashes = await self._judge(store, segment, taken, meter, arrivals)
             judged += rows
             conflicts += clashes
@@ -175,7 +183,7 @@ class Worker:
         self, store: Store, segment: int, taken: Taken, meter: int, arrivals: list[tuple[int, int]]
     ) -> tuple[list[tuple[int, Row, bool]], list[tuple[int, int, int, int]]]:
         """Put the new edges of one meter among the stored ones and make the rows again; those that changed."""
-        since = min(at for at, _ in arrivals) - LOOK_AHEAD_S
+        since = min(at for at, _ in arrivals) - LOOK_AHEAD_S - 1  # a day ahead of an edge includes the edge after just that
         stored, edges = await store.window(meter, since)
         merged = {edge.at: edge for edge in edges}
         conflicts = []
@@ -187,12 +195,21 @@ class Worker:
         await store.put_conflicts(_clashes(conflicts, taken, segment))
         opens = not stored or stored[0].start is None or min(merged) < stored[0].end
         register = self.memory.registers[meter]
-        rows = intervals([merged[at] for at in sorted(merged)], register, opens=opens)
+        rows = intervals([merged[at] for at in sorted(merged)], register)
         if not opens:
             rows[0] = stored[0]  # the row that ends where the window begins is not of this window
         before = {row.end: row for row in stored}
         self.memory.tails[meter] = hh.tail_of(rows, register)
         return [(meter, row, row.end not in before) for row in rows if before.get(row.end) != row], conflicts
+
+
+def _rows_of(moved: hh.Ordinary) -> list[tuple[int, Row, bool]]:
+    """Rows that stand already and now run from another edge."""
+    columns = (moved.meter, moved.end_at, moved.register_wh, moved.start_at, moved.energy_wh, moved.state)
+    return [
+        (meter, Row(end=end, register_wh=wh, start=start, energy_wh=energy_wh, state=State(state)), False)
+        for meter, end, wh, start, energy_wh, state in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def _begun(chain: Chain) -> bool:

@@ -70,7 +70,9 @@ def _not_valid(meter: Meter, first: date, last: date) -> tuple[str, bool]:
     if not meter.calibration or not days or None in days:
         return f"calibration {meter.calibration!r} states no days that it covers", False
     known = [d for d in days if d is not None]
-    covers = min(known) <= first and last <= max(known) and len(known) > 1
+    if len(known) < 2:
+        return f"calibration {meter.calibration!r} does not state from when until when it holds", False
+    covers = min(known) <= first and last <= max(known)
     return ("" if covers else f"calibration covers {min(known)} to {max(known)}, claimed {first} to {last}"), True
 
 

@@ -89,22 +89,20 @@ def _noise_wh(activity: Activity, meter: Meter, span_s: NDArray[np.int64]) -> ND
     return np.asarray(meter.resolution_wh + (NOISE_W + NOISE_SHARE * activity.site.dc_kw * 1000) * span_s / 3600)
 
 
-def _columns(activity: Activity, rows: Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return np.full(len(rows), activity.site.lat), np.full(len(rows), activity.site.lon)
+def _spans(activity: Activity, rows: Series) -> sky.Spans:
+    return sky.spans(np.full(len(rows), activity.site.lat), np.full(len(rows), activity.site.lon), rows.start_s, rows.end_s)
 
 
 def _above(case: Case, activity: Activity, disposition: Disposition, meter: Meter) -> Tested:
     rows = _rows(case.claim.series_of(meter))
-    lat, lon = _columns(activity, rows)
     dc, ac = np.full(len(rows), activity.site.dc_kw), np.full(len(rows), activity.site.ac_kw)
-    bound = sky.bound_wh(lat, lon, dc, ac, rows.start_s, rows.end_s) + _noise_wh(activity, meter, rows.end_s - rows.start_s)
+    bound = sky.bound_wh(_spans(activity, rows), dc, ac, sky.LABEL_TOLERANCE_S) + _noise_wh(activity, meter, rows.end_s - rows.start_s)
     return _tested(disposition, meter, rows, rows.energy_wh, bound)
 
 
 def _dark(case: Case, activity: Activity, disposition: Disposition, meter: Meter) -> Tested:
     rows = _rows(case.claim.series_of(meter))
-    lat, lon = _columns(activity, rows)
-    dark = sky.is_night(lat, lon, rows.start_s, rows.end_s)
+    dark = sky.is_night(_spans(activity, rows), sky.LABEL_TOLERANCE_S)
     rows = Series(
         start_s=rows.start_s[dark], end_s=rows.end_s[dark], register_wh=rows.register_wh[dark], energy_wh=rows.energy_wh[dark], state=rows.state[dark]
     )

@@ -174,21 +174,35 @@ def test_a_meter_enrolled_later_is_compared_from_then_on(enrolled):
     assert brief(read(enrolled, FLAGS)) == [(G, NOON + 3600, "export-above-generation", "hold")]
 
 
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+
+
+async def transaction(dsn, rows, tested, may_commit):
+    """Another worker's transaction: `tested` is set when its slot tests are done, and it commits when it may."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection, connection.transaction():
+        for meter, start, end, energy, state, code, _ in rows:
+            await connection.execute(PUT, (meter, end, 0, start, energy, state, code))
+        await SlotTests()(connection, changed(rows))
+        tested.set()
+        await may_commit.wait()
+
+
 @pytest.mark.timeout(60)
 def test_two_workers_that_write_the_two_halves_at_once_still_find_it(enrolled):
     run(enrolled, ([row(FAR_G, NOON - 1800, 0)],))  # the chunk is there: making one locks the table until commit
 
-    async def half(rows, wrote, go_on):
-        async with await psycopg.AsyncConnection.connect(enrolled, autocommit=True) as connection, connection.transaction():
-            for meter, start, end, energy, state, code, _ in rows:
-                await connection.execute(PUT, (meter, end, 0, start, energy, state, code))
-            wrote.set()
-            await go_on.wait()
-            await SlotTests()(connection, changed(rows))
-
     async def both():
-        one, other = asyncio.Event(), asyncio.Event()
-        await asyncio.gather(half([row(FAR_G, NOON, 100)], one, other), half([row(FAR_E, NOON, 900)], other, one))
+        first_tested, first_may, second_tested, second_may = (asyncio.Event() for _ in range(4))
+        first = asyncio.create_task(transaction(enrolled, [row(FAR_G, NOON, 100)], first_tested, first_may))
+        await first_tested.wait()
+        second = asyncio.create_task(transaction(enrolled, [row(FAR_E, NOON, 900)], second_tested, second_may))
+        async with await psycopg.AsyncConnection.connect(enrolled, autocommit=True) as watch:
+            while not second_tested.is_set() and not (await (await watch.execute(WAITING, (watch.info.dbname,))).fetchone())[0]:
+                await asyncio.sleep(0.01)
+        assert not second_tested.is_set()
+        first_may.set()
+        second_may.set()
+        await asyncio.gather(first, second)
 
     asyncio.run(both())
     assert brief(read(enrolled, FLAGS)) == [(FAR_G, NOON + 1800, "export-above-generation", "hold")]

@@ -284,6 +284,15 @@ def test_a_file_that_can_not_be_read_is_named_with_its_line(file: str, content: 
     assert [line for line in told if said in line], told
 
 
+def test_rows_before_the_place_where_a_file_breaks_are_judged_too() -> None:
+    told = errors({"sites.csv": with_cell(SITES, "lat", "91") + '"s-3,1\n'})
+    assert [line.split(": ")[0] for line in told] == ["sites.csv:2", "sites.csv:4"]
+
+
+def test_a_project_that_can_not_be_read_is_told_once_not_again_by_its_members() -> None:
+    assert len(errors(ALL | {"project.toml": PROJECT + "area = \n"})) == 1
+
+
 @pytest.mark.parametrize(("stated", "until"), [("2029-03", date(2029, 4, 1)), ("2029-12", date(2030, 1, 1)), ("2029-03-15", date(2029, 4, 1))])
 def test_a_verification_holds_to_the_end_of_its_month(stated: str, until: date) -> None:
     assert taken(ALL | {"meters.csv": with_cell(METERS, "verified_until", stated)}).meters[0].verified_until == until
