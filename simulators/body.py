@@ -8,6 +8,7 @@ hash = SHA-256(JCS(proof configuration)) ‖ SHA-256(JCS(document)), signed, mul
 import hashlib
 import json
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ VERIFIER = Person(person="vb-tanaka", role="verifier", organisation="Demo Verifi
 REVIEWER = Person(person="vb-suzuki", role="reviewer", organisation="Demo Verification Body")
 ADMINISTRATOR = Person(person="sa-ito", role="administrator", organisation="Demo Scheme Administrator")
 COMMITTEE = Person(person="cc-yamada", role="administrator", organisation="Demo Certification Committee")
+FALLBACK = "DEMO: 審査員が原資料を目視で確認した。\nDEMO: the verifier looked at the source documents by eye."
 PEOPLE = (OPERATOR, METHODS, VERIFIER, REVIEWER, ADMINISTRATOR, COMMITTEE)
 
 
@@ -133,3 +135,8 @@ def instead(folder: Path, *, item: str, did_instead: str, person: Person = VERIF
     path = folder / f"{item}.txt"
     path.write_text(f"item: {item}\nby: {person.person}, {person.organisation}\nscheme: DEMO (not official)\n\n{did_instead.strip()}\n", encoding="utf-8")
     return path
+
+
+def did_instead(item: str) -> str:
+    """What the demo's body says it did where an item could not run, in Japanese and English."""
+    return tomllib.loads((Path(__file__).parent / "instead.toml").read_text(encoding="utf-8")).get(item, FALLBACK)

@@ -152,8 +152,8 @@ def _nobody(*_: object) -> None:
     """Nothing is subscribed."""
 
 
-def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
-    """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them."""
+def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[], None] = lambda: None) -> faust.App:
+    """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them, `ready` at each assignment."""
     worker = Worker(detect)
     desk, back_desk = Desk(settings.dsn, worker), Desk(settings.dsn, worker)
     acks = Acks(settings, worker)
@@ -204,6 +204,7 @@ def make_app(settings: Settings, detect: Detect | None = None) -> faust.App:
     async def read_anew(_app: Any, assigned: Any, **_: Any) -> None:
         worker.memory.drop()
         log.info("partitions assigned: %s", sorted((tp.topic, tp.partition) for tp in assigned))
+        ready()
 
     return app
 

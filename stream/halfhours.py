@@ -105,6 +105,7 @@ def among(news: dict[int, list[tuple[int, int]]], stored: Stored, registers: dic
     before_a, before_w, before_new = np.roll(a, 1), np.roll(w, 1), np.roll(new, 1)
     span, rise = a - before_a, w - before_w
     odd = ~plain | (caps[group, 2] > 0) | (~first & ((span <= 0) | (rise < 0) | (rise > caps[group, 0] * span + caps[group, 1])))
+    odd |= (first & new)[starts][group] & (span > HALF_HOUR_S)  # a new opening: the one before was never looked at for a fall after a gap
     odd = np.logical_or.reduceat(odd, starts)[group] if len(m) else odd
     opening = first & new
     write = (new | (~first & before_new)) & ~odd
@@ -152,10 +153,12 @@ def tails_after(ordinary: Ordinary, tails: dict[int, Tail]) -> None:
     m = ordinary.meter
     last = np.ones(len(m), np.bool_)
     last[:-1] = m[1:] != m[:-1]
-    for k, at, wh in zip(m[last].tolist(), ordinary.end_at[last].tolist(), ordinary.register_wh[last].tolist(), strict=True):
+    columns = (m, ordinary.end_at, ordinary.register_wh, ordinary.opening)
+    for k, at, wh, opening in zip(*(column[last].tolist() for column in columns), strict=True):
         tail = tails[k]
         if at > tail.at:
             tail.at, tail.register_wh = at, wh
+            tail.odd_until = tail.odd_until if opening else NEVER
 
 
 def tail_of(rows: list[Row], register: Register) -> Tail:

@@ -7,6 +7,7 @@ An interval runs between two half-hour edges that were both read *and can be tru
   mark counts). As long as nothing reaches the mark again, every row is held; a recorded reset or swap sets a new mark.
 * **The cap.** A rise of more than the rating allows over its span is held. If the register falls back within a day to where it could
   have been, the high reading was the glitch and is not believed; of generation also after a gap, where the cap is too wide to tell.
+  After more than a day, one reading alone is not believed against a day below the mark: the row is held.
 * **Safe has a sign.** Generation that comes back to its mark by counting has lost energy, which is safe. Export and battery registers
   that do so are held: less of them would issue more.
 
@@ -146,7 +147,22 @@ class _Walk:
             for untrue in range(place, back):
                 self.untrue(untrue, "glitch-high")
             return self.put(mark, back, None, self.edges[back].register_wh - a.register_wh, code)
-        return self.put(mark, place, State.HELD if high else None, rise, "above-cap" if high else code)
+        if high:
+            return self.put(mark, place, State.HELD, rise, "above-cap")
+        if self.register.safe_low and span_s > LOOK_AHEAD_S and self.lone(mark, place):
+            return self.put(mark, place, State.HELD, rise, "register-fell")
+        return self.put(mark, place, None, rise, code)
+
+    def lone(self, mark: int, place: int) -> bool:
+        """Whether all that was read in the day after lies below the mark: then one reading alone speaks for the whole rise."""
+        a, b = self.edges[mark], self.edges[place]
+        for later in range(place + 1, len(self.edges)):
+            edge = self.edges[later]
+            if edge.at > b.at + LOOK_AHEAD_S or self.event_between(b.at, edge.at) or edge.other_device:
+                return later > place + 1
+            if edge.register_wh >= a.register_wh:
+                return False
+        return place + 1 < len(self.edges)
 
     def fall_back(self, mark: int, place: int) -> int | None:
         """The next edge within a day that is lower and could follow the mark; of export and battery only the first that is lower."""
@@ -168,7 +184,7 @@ class _Walk:
         back = self.reaches_mark(mark, place)
         turned = b.register_wh + self.register.modulus_wh - a.register_wh
         rolled = a.register_wh < self.register.modulus_wh and b.register_wh < self.register.modulus_wh and turned <= self.register.cap_wh(b.at - a.at)
-        if rolled and (back is None or self.edges[back].at > b.at + LOOK_AHEAD_S or not self.jumped(back)):
+        if rolled and not self.doubted(mark) and (back is None or self.edges[back].at > b.at + LOOK_AHEAD_S or not self.jumped(back)):
             return self.put(mark, place, None, turned, "rollover")
         return self.fallen(mark, place) if back is None else self.recovered(mark, place, back)
 
@@ -183,6 +199,11 @@ class _Walk:
                 return later
         return None
 
+    def doubted(self, mark: int) -> bool:
+        """The register leapt to this mark, was held, and fell from it at once: nothing confirms the height, and nothing is counted from it."""
+        row = self.out[mark]
+        return row is not None and row.code in ("above-cap", "register-fell")
+
     def jumped(self, place: int) -> bool:
         """The register came here by a jump, not by counting: it had never lost its count."""
         before, here = self.edges[place - 1], self.edges[place]
@@ -193,7 +214,8 @@ class _Walk:
         for untrue in range(place, back):
             self.untrue(untrue, "below-mark")
         rise = b.register_wh - a.register_wh
-        if not self.register.safe_low and not self.jumped(back) and rise <= self.register.cap_wh(b.at - a.at):
+        counted = not self.register.safe_low and not self.jumped(back)
+        if self.doubted(mark) or (counted and rise <= self.register.cap_wh(b.at - a.at)):
             return self.put(mark, back, State.HELD, rise, "register-fell")
         return self.rose(mark, back, "recovered")
 

@@ -64,16 +64,14 @@ ON CONFLICT (meter, end_at) DO UPDATE SET start_at = EXCLUDED.start_at, energy_w
   code = EXCLUDED.code, rule_set = EXCLUDED.rule_set
 """
 AROUND = """
-COPY (
-  SELECT i.meter, i.end_at, i.register_wh,
-    i.state IN (0, 1, 2) AND i.code = '' AND NOT EXISTS (SELECT FROM conflict c WHERE c.meter = i.meter AND c.at = i.end_at)
-  FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS n (meter, first, last)
-  JOIN LATERAL (
-    SELECT COALESCE((SELECT max(end_at) FROM interval WHERE meter = n.meter AND end_at <= to_timestamp(n.first)), to_timestamp(n.first)) AS since,
-      COALESCE((SELECT min(end_at) FROM interval WHERE meter = n.meter AND end_at >= to_timestamp(n.last)), to_timestamp(n.last)) AS upto
-  ) w ON true
-  JOIN LATERAL (SELECT * FROM interval i WHERE i.meter = n.meter AND i.end_at BETWEEN w.since AND w.upto ORDER BY i.end_at) i ON true
-) TO STDOUT (FORMAT binary)
+SELECT i.meter, extract(epoch FROM i.end_at)::bigint, i.register_wh,
+  i.state IN (0, 1, 2) AND i.code = '' AND NOT EXISTS (SELECT FROM conflict c WHERE c.meter = i.meter AND c.at = i.end_at)
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS n (meter, first, last)
+JOIN LATERAL (
+  SELECT COALESCE((SELECT max(end_at) FROM interval WHERE meter = n.meter AND end_at <= to_timestamp(n.first)), to_timestamp(n.first)) AS since,
+    COALESCE((SELECT min(end_at) FROM interval WHERE meter = n.meter AND end_at >= to_timestamp(n.last)), to_timestamp(n.last)) AS upto
+) w ON true
+JOIN LATERAL (SELECT * FROM interval i WHERE i.meter = n.meter AND i.end_at BETWEEN w.since AND w.upto) i ON true
 """
 BEFORE = """
 SELECT extract(epoch FROM max(end_at))::bigint FROM interval WHERE meter = %s AND end_at <= to_timestamp(%s) AND state IN (0, 1, 2)
@@ -123,7 +121,6 @@ RULE_SET_BYTES = RULE_SET.encode()
 _RULE_SET = ("rule_set", f"S{len(RULE_SET_BYTES)}")
 INTERVAL_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("start_at", ">i8"), ("energy_wh", ">i8"), ("state", ">i2"), _RULE_SET)
 OPENING_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("state", ">i2"), _RULE_SET)
-AROUND_ROW = _dtype(("meter", ">i4"), ("end_at", ">i8"), ("register_wh", ">i8"), ("plain", "?"))
 MESSAGE_ROW = np.dtype([*_dtype(("gateway", ">i4"), ("seq", ">i8"), ("hash", "V32"), ("segment", ">i8"), ("place", ">i2")).descr, ("refused_size", ">i4")])
 
 
@@ -270,15 +267,9 @@ class Store:
     async def around(self, news: dict[int, list[tuple[int, int]]]) -> Stored:
         """Of each meter the rows from the last at or before its new edges (at, register_wh) to the first at or after them."""
         spans = [(meter, min(at for at, _ in pairs), max(at for at, _ in pairs)) for meter, pairs in sorted(news.items())]
-        async with self.connection.cursor() as cursor, cursor.copy(AROUND, [list(column) for column in zip(*spans, strict=True)]) as copy:
-            data = b"".join([bytes(part) async for part in copy])
-        rows = np.frombuffer(data[len(COPY_HEAD) : -len(COPY_TAIL)], AROUND_ROW)
-        return Stored(
-            meter=rows["meter"].astype(np.int64),
-            end_at=rows["end_at"].astype(np.int64) // 1_000_000 + EPOCH_2000_S,
-            register_wh=rows["register_wh"].astype(np.int64),
-            plain=rows["plain"],
-        )
+        cursor = await self.connection.execute(AROUND, [list(column) for column in zip(*spans, strict=True)], binary=True)
+        rows = np.array(await cursor.fetchall(), np.int64).reshape(-1, 4)
+        return Stored(meter=rows[:, 0], end_at=rows[:, 1], register_wh=rows[:, 2], plain=rows[:, 3].astype(np.bool_))
 
     async def window(self, meter: int, since: int) -> tuple[list[Row], list[Edge]]:
         """Stored rows from the last believed edge at or before `since` (Unix s) to the end, and the same as edges."""

@@ -58,7 +58,7 @@ def render(report: Mapping[str, Any], *, sha256: str, instead: Sequence[Instead]
     for record in instead:
         by_item.setdefault(record.item, []).append(record)
     return _template().render(
-        r=report,
+        r={**report, "verdicts": {verdict: report["verdicts"][verdict] for verdict in VERDICTS}},
         sha256=sha256,
         state=state,
         sections=SECTIONS,

@@ -9,7 +9,7 @@ import typer
 
 from console.cli.trouble import report_trouble
 
-NOUNS = ("stack", "demo", "enrol", "factors", "person", "claim", "issuance", "ledger", "intervals", "detect", "rebuild", "run")
+NOUNS = ("stack", "demo", "enrol", "factors", "person", "claim", "issuance", "ledger", "intervals", "detect", "rebuild", "token", "run")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", help=(__doc__ or "").split("\n")[0])
 for noun in NOUNS:

@@ -79,7 +79,8 @@ def list_claims(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
         found = [{"id": r["claim"], **{k: r[k] for k in keep}, "from": r["start_on"].isoformat(), "to": r["end_on"].isoformat()} for r in rows]
         typer.echo(json.dumps(found))
         return
-    table = Table("id", "state", "t", "from", "to (exclusive)", "verified by", "signed by")
+    table = Table("id", "state", "t", "from", "to", "verified", "signed", caption="`to` is exclusive")
+    table.columns[0].no_wrap = True
     for r in rows:
         tonnes = "" if r["tonnes"] is None else str(r["tonnes"])
         table.add_row(r["claim"], r["state"], tonnes, str(r["start_on"]), str(r["end_on"]), r["verified_by"] or "", r["signed_by"] or "")

@@ -43,9 +43,7 @@ def load(
             found = factors_timescale.load(connection, file.name, content, person=person, today=datetime.now(JST).date())
         except FactorFileError as error:
             raise Trouble(str(error)) from error
-    say(
-        f"{len(found)} factors of {file.name} (SHA-256 {found[0].file_sha256[:16]}…) are in force; next, somebody else: `jcredit factors confirm --as PERSON`"
-    )
+    say(f"{len(found)} factors of {file.name} (SHA-256 {found[0].file_sha256[:16]}…) are in force; next, somebody else: `jcredit factors confirm --as PERSON`")
 
 
 @factors.command()

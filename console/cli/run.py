@@ -28,6 +28,13 @@ def until_told() -> Callable[[], bool]:
     return lambda: bool(told)
 
 
+def ready(name: str) -> None:
+    """Tell `jcredit start` that this process does its work now: its pid in a file."""
+    file = place.home() / "run" / f"{name}{os.environ.get('JCREDIT_TOPIC_SUFFIX', '')}.ready"
+    file.write_text(str(os.getpid()))
+    say(f"{name} is ready")
+
+
 def log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("jcredit").setLevel(logging.INFO)
@@ -50,7 +57,7 @@ def bridge(number: Number, leave: Annotated[bool, typer.Option(help="when ended,
         raise Trouble(f"the bridge can not start: {error}", NO_SERVICE) from error
     subscription = f"$share/{place.share()}/jcredit/v1/+/telemetry"
     one = Bridge(mqtt=where.mqtt, client_id=f"{place.share()}-bridge-{number}", sender=sender, register=view, subscription=subscription)
-    one.run(stopping, lambda: say(f"bridge {number} is ready"), leaving=lambda: leave)
+    one.run(stopping, lambda: ready(f"bridge-{number}"), leaving=lambda: leave)
 
 
 @app.command()
@@ -64,6 +71,8 @@ def worker(number: Number, ack_every_s: Annotated[float, typer.Option(help="how 
 
     log_to_stderr()
     where, (telemetry, rejected) = place.stack(), place.topics()
+    data = where.home / "faust" / f"{place.share()}-{number}"
+    data.mkdir(parents=True, exist_ok=True)
     settings = Settings(
         kafka=where.kafka,
         mqtt=where.mqtt,
@@ -74,10 +83,10 @@ def worker(number: Number, ack_every_s: Annotated[float, typer.Option(help="how 
         topic_ids=topic_ids(where.kafka, [telemetry, rejected]),
         group=f"{place.share()}-worker",
         ack_every_s=ack_every_s or float(os.environ.get("JCREDIT_ACK_EVERY_S", "60")),
-        data_dir=str(where.home / "faust" / f"{place.share()}-{number}"),
+        data_dir=str(data),
     )
-    faust.Worker(make_app(settings, SlotTests()), loglevel="WARN", quiet=True, redirect_stdouts=False).execute_from_commandline()
-
+    app = make_app(settings, SlotTests(), lambda: ready(f"worker-{number}"))
+    faust.Worker(app, loglevel="WARN", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
 @app.command()
@@ -87,6 +96,7 @@ def jobs() -> None:
 
     log_to_stderr()
     stopping, where = until_told(), place.stack()
+    ready("jobs")
     Jobs(dsn=place.dsn(), kafka=where.kafka, mqtt=where.mqtt).run(stopping)
 
 

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import click
 import psycopg
 import typer
 
@@ -19,11 +18,13 @@ def register(app: typer.Typer) -> None:
 
 
 def token(
-    role: Annotated[str, typer.Option(help="The desk that the person sits at.", click_type=click.Choice(list(DESKS)), show_default=False)],
+    role: Annotated[str, typer.Option(help=f"The desk that the person sits at: {', '.join(DESKS)}.", show_default=False)],
     person: Annotated[str, typer.Option(help="Whose token it is; steps are recorded under this name.", show_default=False)],
     days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=token_timescale.DAYS_MOST)] = 30,
 ) -> None:
     """Make a token to sign in with at the console, or for `Authorization: Bearer`. It is shown once: only its hash is kept. Needs the database."""
+    if role not in DESKS:
+        raise Trouble(f"there is no desk for {role!r}; there are {', '.join(DESKS)}")
     try:
         with psycopg.connect(place.dsn(), autocommit=True) as connection:
             secret = token_timescale.make(connection, person=person, role=Role(role), days=days)

@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from console.web import claim_timescale, days_timescale, flag_timescale, fleet_timescale, steps, strip
 from console.web.claims_web import download, known
-from console.web.desk import BODY, EVERYONE, Desk, Open, RefusedError, bearing, desk
+from console.web.desk import BODY, EVERYONE, Desk, Open, RefusedError, desk, sitting
 from console.web.page import SEEING_READINGS
 from console.web.token_timescale import Holder
 from verification.walk import Opinion, Role
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(HTTPBearer(auto_error=False, description="Made with `jcredit token --role …`."))])
-OPERATOR = Depends(bearing(Role.OPERATOR))
-READERS = Depends(bearing(*SEEING_READINGS))
-ANYBODY = Depends(bearing(*EVERYONE))
+OPERATOR = Depends(sitting(Role.OPERATOR))
+READERS = Depends(sitting(*SEEING_READINGS))
+ANYBODY = Depends(sitting(*EVERYONE))
 Anybody = Annotated[Holder, ANYBODY]
 AtDesk = Annotated[Desk, Depends(desk)]
 Skip = Annotated[int, Query(ge=0, le=10_000_000)]
@@ -94,34 +94,34 @@ def report(connection: Open, claim: str) -> Response:
 
 
 @router.post("/claims/{claim}/statement")
-def statement(at: AtDesk, claim: str, holder: Annotated[Holder, Depends(bearing(*BODY))], asked: Statement) -> Response:
+def statement(holder: Annotated[Holder, Depends(sitting(*BODY))], at: AtDesk, claim: str, asked: Statement) -> Response:
     """The statement to be signed elsewhere: a W3C credential without its proof."""
     instead = {item: (f"{item}.txt", words.encode()) for item, words in asked.instead.items()}
     return download(steps.statement(at, claim, holder.person, did=asked.did, opinion=asked.opinion, instead=instead), f"{claim}-statement.json")
 
 
 @router.post("/claims/{claim}/sign")
-def sign(at: AtDesk, connection: Open, claim: str, holder: Annotated[Holder, Depends(bearing(*BODY))], credential: Annotated[Json, Body()]) -> Json:
+def sign(holder: Annotated[Holder, Depends(sitting(*BODY))], at: AtDesk, connection: Open, claim: str, credential: Annotated[Json, Body()]) -> Json:
     """Sign with a credential secured elsewhere (`eddsa-jcs-2022`, `did:key`)."""
     steps.sign_document(at, claim, holder.person, document=credential)
     return _claim(known(connection, claim))
 
 
 @router.post("/claims/{claim}/approve")
-def approve(at: AtDesk, connection: Open, claim: str, holder: Annotated[Holder, Depends(bearing(Role.ADMINISTRATOR))]) -> Json:
+def approve(holder: Annotated[Holder, Depends(sitting(Role.ADMINISTRATOR))], at: AtDesk, connection: Open, claim: str) -> Json:
     steps.approve(at, claim, holder.person)
     return _claim(known(connection, claim))
 
 
 @router.post("/claims/{claim}/issue")
-def issue(at: AtDesk, connection: Open, claim: str, holder: Annotated[Holder, Depends(bearing(Role.OPERATOR, Role.ADMINISTRATOR))]) -> Json:
+def issue(holder: Annotated[Holder, Depends(sitting(Role.OPERATOR, Role.ADMINISTRATOR))], at: AtDesk, connection: Open, claim: str) -> Json:
     """Ask the registry for the credits; again is harmless."""
     steps.issue(at, claim, holder.person)
     return _claim(known(connection, claim))
 
 
 @router.post("/claims/{claim}/{step}")
-def back(at: AtDesk, connection: Open, claim: str, step: str, why: Reason, holder: Anybody) -> Json:
+def back(holder: Anybody, at: AtDesk, connection: Open, claim: str, step: str, why: Reason) -> Json:
     """`return`, `reject`, `withdraw` or `suspend` a claim, with a reason."""
     steps.back(at, claim, holder.person, step=step, reason=why.reason)
     return _claim(known(connection, claim))

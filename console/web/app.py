@@ -19,7 +19,7 @@ from console.web import api_web, claims_web, public_web, readings_web
 from console.web.desk import Desk, NotSignedInError, RefusedError
 from console.web.http import Guarded
 from console.web.metrics_timescale import Metrics
-from console.web.page import trouble
+from console.web.page import onward, trouble
 from console.web.session import Sessions
 
 log = logging.getLogger("jcredit.console")
@@ -89,7 +89,7 @@ def _explain(app: FastAPI) -> None:
                 {"error": "a good bearer token is needed; `jcredit token --role …` makes one"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
             )
         here = request.url.path if request.method == "GET" else "/"
-        return RedirectResponse(str(request.url.replace(scheme="", netloc="", path="/sign-in", query="").include_query_params(next=here)), 303)
+        return RedirectResponse(onward(request, "/sign-in", next=here), 303)
 
     @app.exception_handler(RefusedError)
     def refused(request: Request, error: RefusedError) -> Response:

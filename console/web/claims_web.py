@@ -27,12 +27,12 @@ AFTER_APPROVAL = (State.APPROVED, State.ISSUED, State.SUSPENDED)
 
 
 @router.get("/claims")
-def claims(request: Request, connection: Open, _: Anybody) -> HTMLResponse:
+def claims(request: Request, _: Anybody, connection: Open) -> HTMLResponse:
     return page(request, "claims.html", claims=claim_timescale.claims(connection))
 
 
 @router.get("/batches")
-def batches(request: Request, connection: Open, holder: Issuer) -> HTMLResponse:
+def batches(request: Request, holder: Issuer, connection: Open) -> HTMLResponse:
     """What waits for approval, what was approved, and the blocks that were issued."""
     rows = claim_timescale.claims(connection)
     return page(
@@ -46,7 +46,7 @@ def batches(request: Request, connection: Open, holder: Issuer) -> HTMLResponse:
 
 
 @router.get("/claims/{claim}")
-def claim(request: Request, claim: str, connection: Open, holder: Anybody) -> HTMLResponse:
+def claim(request: Request, claim: str, holder: Anybody, connection: Open) -> HTMLResponse:
     """A claim with its 69 items, its report, and the steps that this person's role may take now."""
     found = known(connection, claim)
     history, results, texts = claim_timescale.history(connection, found), claim_timescale.results(connection, claim), checklist()
@@ -81,7 +81,7 @@ def possible(found: claim_timescale.Row, holder: Holder) -> list[str]:
 
 
 @router.get("/claims/{claim}/report.html")
-def report(claim: str, connection: Open, _: Anybody) -> HTMLResponse:
+def report(claim: str, _: Anybody, connection: Open) -> HTMLResponse:
     """The report as the body reads it; it may run nothing and call nobody."""
     found = known(connection, claim)
     kept = _report(connection, found)
@@ -97,7 +97,7 @@ def report(claim: str, connection: Open, _: Anybody) -> HTMLResponse:
 
 
 @router.get("/claims/{claim}/report.json")
-def report_json(claim: str, connection: Open, _: Anybody) -> Response:
+def report_json(claim: str, _: Anybody, connection: Open) -> Response:
     """The canonical bytes, whose SHA-256 is signed."""
     return download(bytes(_report(connection, known(connection, claim))["content"]), f"{claim}-report.json")
 

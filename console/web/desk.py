@@ -19,6 +19,7 @@ from console.web.session import Session, Sessions
 from console.web.token_timescale import DESKS, Holder
 from verification.walk import Role
 
+API = "/api/"
 BODY = (Role.VERIFIER, Role.REVIEWER)
 EVERYONE = DESKS
 Connection = psycopg.Connection[Any]
@@ -52,6 +53,8 @@ def desk(request: Request) -> Desk:
 
 
 def connection(request: Request) -> Iterator[Connection]:
+    """A connection for the length of the request. Who asks is found first, so that no request waits for a second one while it holds one."""
+    guest(request)
     with desk(request).pool.connection() as open_connection:
         yield open_connection
 
@@ -69,35 +72,34 @@ def visitor(request: Request) -> Session | None:
 
 
 def guest(request: Request) -> Holder | None:
-    """Who is signed in, if anybody is; kept with the request."""
+    """Who asks, if anybody is known: by bearer token at the API, by session elsewhere. Looked up once a request."""
     if not hasattr(request.state, "holder"):
-        found = visitor(request)
-        request.state.holder = None
-        if found and found.token is not None:
-            with desk(request).pool.connection() as open_connection:
-                request.state.holder = token_timescale.holder_of(open_connection, found.token)
+        request.state.holder = _bearer(request) if request.url.path.startswith(API) else _signed_in(request)
     holder: Holder | None = request.state.holder
     return holder
 
 
+def _signed_in(request: Request) -> Holder | None:
+    found = visitor(request)
+    if found is None or found.token is None:
+        return None
+    with desk(request).pool.connection() as open_connection:
+        return token_timescale.holder_of(open_connection, found.token)
+
+
+def _bearer(request: Request) -> Holder | None:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        return None
+    with desk(request).pool.connection() as open_connection:
+        return token_timescale.holder(open_connection, secret.strip())
+
+
 def sitting(*roles: Role) -> Callable[[Request], Holder]:
-    """Of a page: who sits at one of these desks."""
+    """Who sits at one of these desks; NotSignedInError, or RefusedError for another role."""
 
     def check(request: Request) -> Holder:
         return _of_role(guest(request), roles)
-
-    return check
-
-
-def bearing(*roles: Role) -> Callable[[Request], Holder]:
-    """Of the API: who bears a token of one of these roles."""
-
-    def check(request: Request) -> Holder:
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            raise NotSignedInError
-        with desk(request).pool.connection() as open_connection:
-            return _of_role(token_timescale.holder(open_connection, secret.strip()), roles)
 
     return check
 

@@ -2,6 +2,7 @@
 
 from functools import cache, partial
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 from fastapi import Request
@@ -9,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from console.web import flag_timescale, language, session, show
 from console.web.desk import EVERYONE, ROLES, desk, guest, speech, visitor
+from console.web.language import Language
 from console.web.token_timescale import Holder
 from verification.walk import Role
 
@@ -27,6 +29,13 @@ MENU: tuple[tuple[str, str, tuple[Role, ...]], ...] = (
 def first_page(holder: Holder) -> str:
     """Where a role's work begins."""
     return {Role.OPERATOR: "/gateways", Role.ADMINISTRATOR: "/batches"}.get(holder.role, "/claims")
+
+
+def onward(request: Request, path: str, **query: str) -> str:
+    """An address of this console that keeps the language that was asked for in the present one."""
+    lang = request.query_params.get("lang")
+    query |= {"lang": lang} if lang in tuple(Language) else {}
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -1,14 +1,16 @@
 """What anybody may see: whether the console is well, its metrics, the trail of one serial; and the way in and out."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from console.web import claim_timescale, session, token_timescale
 from console.web.desk import Fields, NotSignedInError, Open, RefusedError, desk, guest
 from console.web.metrics import CONTENT_TYPE, exposition
-from console.web.page import first_page, page, put
+from console.web.page import first_page, onward, page, put
 from registry_client import serial as serials
-from registry_client.serial import SerialError
+from registry_client.serial import Serial, SerialError
 
 router = APIRouter(include_in_schema=False)
 SEE_OTHER = 303
@@ -26,13 +28,17 @@ def metrics(request: Request, connection: Open) -> PlainTextResponse:
     return PlainTextResponse(exposition(request.app.state.metrics.families(connection)), media_type=CONTENT_TYPE)
 
 
-@router.get("/serial/{serial}")
-def trail(request: Request, serial: str, connection: Open) -> HTMLResponse:
-    """The public trail of one credit."""
+def spelled(serial: str) -> Serial:
+    """The serial in the address; nothing is looked up for a text that is none."""
     try:
-        asked = serials.parse(serial)
+        return serials.parse(serial)
     except SerialError as error:
         raise RefusedError(404, "シリアル番号の形式ではありません。", f"That is no serial number: {error}") from error
+
+
+@router.get("/serial/{serial}")
+def trail(request: Request, serial: str, asked: Annotated[Serial, Depends(spelled)], connection: Open) -> HTMLResponse:
+    """The public trail of one credit."""
     found = claim_timescale.trail(connection, series=str(asked.series), number=asked.number)
     if found is None:
         raise RefusedError(404, f"{serial} は発行されていません。", f"{serial} has not been issued.")
@@ -50,7 +56,7 @@ def home(request: Request) -> RedirectResponse:
     holder = guest(request)
     if holder is None:
         raise NotSignedInError
-    return RedirectResponse(first_page(holder), SEE_OTHER)
+    return RedirectResponse(onward(request, first_page(holder)), SEE_OTHER)
 
 
 @router.get("/sign-in")

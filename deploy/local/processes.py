@@ -177,8 +177,12 @@ def _wait(held: Stack, names: Sequence[str], patience_s: float) -> None:
 
 
 def _serves(name: str, held: Stack) -> bool:
+    """The two that serve HTTP accept a connection; the others have written their pid when their work began."""
     address = {"console": held.console, "registry": held.registry}.get(name)
-    return address is None or ports.answers(int(address.rpartition(":")[2]))
+    if address is not None:
+        return ports.answers(int(address.rpartition(":")[2]))
+    mark = held.home / "run" / f"{name}.ready"
+    return mark.exists() and mark.read_text() == str(pids(held.home).get(name))
 
 
 def _infos(home: Path) -> dict[str, dict[str, Any]]:

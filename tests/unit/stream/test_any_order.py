@@ -7,16 +7,18 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream import halfhours as hh
-from stream.halfhours import Ordinary
+from stream.halfhours import Ordinary, Stored
 from stream.interval import HALF_HOUR_S, Edge, Event, Register, Row, State, intervals
 from stream.work import Taken, Worker
 
 T0 = 1_617_202_800  # 2021-04-01T00:00+09:00
 METER = 1
+BELIEVED = (State.OPENING, State.CREDITED, State.SPREAD)
 GENERATION = Register(rated_w=4000, modulus_wh=10**9)  # at most 2,501 Wh a half hour
 EXPORT = replace(GENERATION, safe_low=False)
 SMALL = replace(GENERATION, modulus_wh=20_000)
@@ -45,8 +47,18 @@ class Shelf:
     async def put_conflicts(self, rows: list[tuple[Any, ...]]) -> None:
         self.conflicts |= {row[5] for row in rows}
 
+    async def around(self, news: dict[int, list[tuple[int, int]]]) -> Stored:
+        news_at = [at for at, _ in news[METER]]
+        since = max((end for end in self.rows if end <= min(news_at)), default=min(news_at))
+        upto = min((end for end in self.rows if end >= max(news_at)), default=max(news_at))
+        rows = [self.rows[end] for end in sorted(self.rows) if since <= end <= upto]
+        plain = [r.state in BELIEVED and not r.code and r.end not in self.conflicts for r in rows]
+        columns = ([METER for _ in rows], [r.end for r in rows], [r.register_wh for r in rows])
+        meter, end_at, register_wh = (np.array(column, np.int64) for column in columns)
+        return Stored(meter=meter, end_at=end_at, register_wh=register_wh, plain=np.array(plain, np.bool_))
+
     async def window(self, meter: int, since: int) -> tuple[list[Row], list[Edge]]:
-        believed = [r.end for r in self.rows.values() if r.end <= since and r.state in (State.OPENING, State.CREDITED, State.SPREAD)]
+        believed = [r.end for r in self.rows.values() if r.end <= since and r.state in BELIEVED]
         rows = [self.rows[end] for end in sorted(self.rows) if end >= max(believed, default=0)]
         return rows, [Edge(at=r.end, register_wh=r.register_wh, conflicted=r.end in self.conflicts) for r in rows]
 
