@@ -36,10 +36,11 @@ demo: setup
 up down: setup
 	@$(JCREDIT) $@
 
-# The tests take the stack that $$JCREDIT_STACK names, else containers where a Docker engine answers, else the local one, which is brought up here to be seen.
+# The tests take the stack that $$JCREDIT_STACK names, else containers where a Docker engine answers, else one of their own in .local/test, which is
+# brought up here to be seen. What runs of it, and of the stacks that some tests break on purpose, is stopped at the end.
 test: setup
-	@test -n "$$JCREDIT_STACK" || docker info >/dev/null 2>&1 || $(JCREDIT) up
-	@$(BIN)/python -m pytest
+	@test -n "$$JCREDIT_STACK" || docker info >/dev/null 2>&1 || $(BIN)/python -m tests.scratch up test
+	@$(BIN)/python -m pytest; result=$$?; $(BIN)/python -m tests.scratch down test kill demo-test; exit $$result
 
 check: setup
 	@$(BIN)/ruff format .
@@ -57,7 +58,7 @@ bench-soak: setup
 	@$(BIN)/python -m tests.bench.soak
 
 clean:
-	@test ! -x $(BIN)/python || $(JCREDIT) down || true
-	@test ! -L .local/place || rm -rf "$$(readlink .local/place)"
+	@test ! -x $(BIN)/python || { $(JCREDIT) down; $(BIN)/python -m tests.scratch down; } || true
+	@for place in .local/place .local/*/place; do test ! -L "$$place" || rm -rf "$$(readlink "$$place")"; done
 	rm -rf $(VENV) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -39,22 +39,25 @@ class _Made:
     resends: tuple[Resend, ...]
 
 
-def build(out: Path, *, members: int = 24, days: int = 365, seed: int = 1, say: Callable[[str], object] = lambda _: None) -> Fleet:
-    """The fleet in `out`: built there, or taken as it is when it was built from the same numbers. Another fleet there is left alone (FleetError)."""
+def build(out: Path, *, members: int = 24, days: int = 365, seed: int = 1, prefix: str = "", say: Callable[[str], object] = lambda _: None) -> Fleet:
+    """The fleet in `out`: built there, or taken as it is when it was built from the same numbers. Another fleet there is left alone (FleetError).
+
+    Two fleets that differ in `prefix` alone have other names and keys, and the same registers.
+    """
     if members < 1 or not 1 <= days <= MAX_DAYS:
         raise FleetError(f"a fleet has at least 1 member and 1 to {MAX_DAYS} days, not {members} and {days}")
-    wanted: dict[str, object] = {"revision": REVISION, "members": members, "days": days, "seed": seed}
+    wanted: dict[str, object] = {"revision": REVISION, "members": members, "days": days, "seed": seed} | ({"prefix": prefix} if prefix else {})
     there = built_from(out)
     if there == wanted:
         say(f"the fleet of {members} members and {days} days is in {out} already")
         return load(out)
     if there is not None:
         raise FleetError(f"{out} holds another fleet ({there}): its meters may have spoken already, so choose another folder")
-    return _build(out, members=members, days=days, seed=seed, wanted=wanted, say=say)
+    return _build(out, members=members, days=days, seed=seed, prefix=prefix, wanted=wanted, say=say)
 
 
-def _build(out: Path, *, members: int, days: int, seed: int, wanted: dict[str, object], say: Callable[[str], object]) -> Fleet:
-    homes = households(members, seed)
+def _build(out: Path, *, members: int, days: int, seed: int, prefix: str, wanted: dict[str, object], say: Callable[[str], object]) -> Fleet:
+    homes = households(members, seed, prefix)
     say(f"simulating {len(homes)} homes for {days} days under the sky of {len(REGIONS)} regions")
     skies = {r.name: weather(r, start=START, days=days, rng=np.random.default_rng([seed, 1, n])) for n, r in enumerate(REGIONS)}
     made = [_meters(home, skies[home.region.name], days=days, seed=seed) for home in homes]

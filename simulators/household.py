@@ -56,14 +56,14 @@ class Household:
         return self.name if self.measured else f"site-{self.name}"
 
 
-def households(members: int, seed: int) -> tuple[Household, ...]:
-    """That many homes; from four members on the last two are the measured plants."""
+def households(members: int, seed: int, prefix: str = "") -> tuple[Household, ...]:
+    """That many homes; from four members on the last two are the measured plants. `prefix` begins their names and changes nothing else."""
     real = REAL if members >= FEWEST_WITH_REAL else ()
-    simulated = (_simulated(number, seed) for number in range(1, members - len(real) + 1))
-    return (*simulated, *(_replayed(number, series, seed) for number, series in enumerate(real)))
+    simulated = (_simulated(number, seed, prefix) for number in range(1, members - len(real) + 1))
+    return (*simulated, *(_replayed(number, series, seed, prefix) for number, series in enumerate(real)))
 
 
-def _simulated(number: int, seed: int) -> Household:
+def _simulated(number: int, seed: int, prefix: str) -> Household:
     rng = np.random.default_rng([seed, 2, number])
     region = REGIONS[number % len(REGIONS)]
     dc_kw = round(float(rng.uniform(3.2, 7.0)), 1)
@@ -77,12 +77,12 @@ def _simulated(number: int, seed: int) -> Household:
         azimuth=round(float(rng.uniform(135, 225))),
     )
     battery = Battery(capacity_wh=int(rng.choice([6500, 9800])), most_wh=1500) if number % 6 == 4 else None
-    return _household(number, f"{number:04d}", region, plant, battery, rng)
+    return _household(number, f"{prefix}{number:04d}", region, plant, battery, rng)
 
 
-def _replayed(number: int, series: Series, seed: int) -> Household:
+def _replayed(number: int, series: Series, seed: int, prefix: str) -> Household:
     rng = np.random.default_rng([seed, 2, FIRST_REAL_NUMBER + number])
-    return _household(FIRST_REAL_NUMBER + number, series.name, AKITA, series.plant, None, rng, series)
+    return _household(FIRST_REAL_NUMBER + number, f"{prefix}{series.name}", AKITA, series.plant, None, rng, series)
 
 
 def _household(

@@ -160,7 +160,7 @@ class _Walk:
             edge = self.edges[later]
             if edge.at > b.at + LOOK_AHEAD_S or self.event_between(b.at, edge.at) or edge.other_device:
                 return later > place + 1
-            if edge.register_wh >= a.register_wh:
+            if edge.register_wh >= a.register_wh or self.rolled(b, edge):
                 return False
         return place + 1 < len(self.edges)
 
@@ -182,11 +182,17 @@ class _Walk:
         """Below the mark: a rollover at the modulus, or not believed until the mark is reached again."""
         a, b = self.edges[mark], self.edges[place]
         back = self.reaches_mark(mark, place)
-        turned = b.register_wh + self.register.modulus_wh - a.register_wh
-        rolled = a.register_wh < self.register.modulus_wh and b.register_wh < self.register.modulus_wh and turned <= self.register.cap_wh(b.at - a.at)
-        if rolled and not self.doubted(mark) and (back is None or self.edges[back].at > b.at + LOOK_AHEAD_S or not self.jumped(back)):
-            return self.put(mark, place, None, turned, "rollover")
+        regained = back is not None and self.edges[back].at <= b.at + LOOK_AHEAD_S and self.jumped(back)  # it had never turned
+        if self.rolled(a, b) and not self.doubted(mark) and not regained:
+            return self.put(mark, place, None, b.register_wh + self.register.modulus_wh - a.register_wh, "rollover")
         return self.fallen(mark, place) if back is None else self.recovered(mark, place, back)
+
+    def rolled(self, a: Edge, b: Edge) -> bool:
+        """Whether the register may have turned over at its modulus, which no day can count through."""
+        modulus_wh = self.register.modulus_wh
+        turned = b.register_wh + modulus_wh - a.register_wh
+        inside = b.register_wh < a.register_wh < modulus_wh and modulus_wh > self.register.cap_wh(LOOK_AHEAD_S)
+        return inside and turned <= self.register.cap_wh(b.at - a.at)
 
     def reaches_mark(self, mark: int, place: int) -> int | None:
         """The next edge at or above the mark, before any record or other device."""

@@ -1,7 +1,8 @@
 """The real services for tests marked `services`; where they can not be had the tests fail, they are never skipped.
 
-`stack` is the one that $JCREDIT_STACK names (path of a `stack.toml`), else containers where a Docker engine answers, else the local stack of this
-checkout, brought up and left running for the next run. `database` is a fresh migrated database on it, `topics` fresh topics; both are gone afterwards.
+`stack` is the one that $JCREDIT_STACK names (path of a `stack.toml`), else containers where a Docker engine answers, else a local stack of the tests' own
+in `.local/test`, left running for the next run (`make test` stops it). Nothing here touches the stack that `jcredit up` made for people: $JCREDIT_HOME is set
+for every command that a test runs. `database` is a fresh migrated database, `topics` fresh topics; both are gone afterwards.
 """
 
 import os
@@ -20,8 +21,10 @@ from deploy.local import kafka, ports
 from deploy.local import stack as local
 from deploy.local.stack import Stack
 from deploy.migrate import migrate
+from tests import scratch
 
 ROOT = Path(__file__).parent.parent
+HOME = "JCREDIT_HOME"
 SETTINGS = ROOT / "deploy" / "mosquitto"
 CREATE_DATABASE = 'CREATE DATABASE "{}"'
 DROP_DATABASE = 'DROP DATABASE IF EXISTS "{}" WITH (FORCE)'
@@ -35,15 +38,26 @@ class Topics:
     rejected: str
 
 
+def pytest_configure() -> None:
+    os.environ[HOME] = str(scratch.home("test"))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Running services: `.mqtt` and `.kafka` as host:port, `.dsn`, `.home` the folder with `stack.toml`."""
+    for found in _stacks(tmp_path_factory):
+        os.environ[HOME] = str(found.home)
+        yield found
+
+
+def _stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The one stack, and its end."""
     if named := os.environ.get("JCREDIT_STACK"):
         yield local.load(Path(named).resolve().parent)
     elif _docker_answers():
         yield from _containers(tmp_path_factory.mktemp("stack"))
     else:
-        yield local.up(Path(os.environ.get("JCREDIT_HOME", ROOT / ".local")), _say)
+        yield scratch.up("test", _say)
 
 
 @pytest.fixture

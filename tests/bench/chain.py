@@ -54,6 +54,10 @@ def main() -> None:
     load, messages = make_load(stack.home / f"load-{args.gateways}-{args.rounds}", args.gateways, args.rounds)
     sides: dict[str, Start] = {"bare": lambda: bare(stack, load, messages), "product": lambda: product(stack, load)}
     runs: list[Run] = []
+    say("warming up: a tenth of the load through each, not counted")
+    for start in sides.values():
+        with start() as side:
+            throughput(stack, side, load, messages // 10)
     for number in range(args.times):
         for name, start in sides.items():
             with start() as side:

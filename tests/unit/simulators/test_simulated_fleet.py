@@ -46,6 +46,17 @@ def test_a_bigger_fleet_holds_the_smaller_one(tmp_path: Path, fleet_folder: Path
     assert all(np.array_equal(readings, bigger[meter]) for meter, readings in folder.load(fleet_folder).registers().items())
 
 
+def test_a_prefix_changes_every_name_and_no_register(tmp_path: Path) -> None:
+    plain = fleet.build(tmp_path / "plain", members=4, days=2, seed=1)
+    other = fleet.build(tmp_path / "other", members=4, days=2, seed=1, prefix="p-")
+    assert list(other.gateways) == ["gw-p-0001", "gw-p-0002", "gw-p-real-serf-east", "gw-p-real-pvdaq-50"]
+    for file, columns in (("members.csv", ("member", "activity", "site")), ("gateways.csv", ("gateway", "kid")), ("meters.csv", ("meter",))):
+        before, after = rows(plain, f"enrolment/{file}"), rows(other, f"enrolment/{file}")
+        assert not {row[name] for row in before for name in columns} & {row[name] for row in after for name in columns}
+    pairs = zip(plain.registers().values(), other.registers().values(), strict=True)
+    assert all(np.array_equal(first, second) for first, second in pairs)
+
+
 def test_built_again_it_keeps_its_keys_and_touches_nothing(fleet_folder: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in fleet_folder.iterdir()}
     fleet.build(fleet_folder, members=2, days=3, seed=1)
