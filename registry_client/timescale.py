@@ -75,7 +75,7 @@ def request(connection: psycopg.Connection[Any], *, claim: str, person: str, kin
         if row["state"] == "issued":
             return _batch(cursor, claim)
         _may_issue(connection, row, person, tell)
-        batch = batch_of(_approved(connection, row), kind=kind)
+        batch = _asked_for(_approved(connection, row), kind)
         cursor.execute(MAKE, {"id": batch.id, "claim": claim, "tonnes": batch.tonnes, "request": batch.request, "person": person})
         kept = _batch(cursor, claim)
         if kept.request != batch.request:
@@ -151,6 +151,13 @@ def _approved(connection: psycopg.Connection[Any], row: Mapping[str, Any]) -> Ap
         report_sha256=row["report_sha256"],
         statement_sha256=row["statement_sha256"],
     )
+
+
+def _asked_for(approved: Approved, kind: Kind) -> Batch:
+    try:
+        return batch_of(approved, kind=kind)
+    except ValueError as error:  # 0 t, or a scheme or year that no serial can name
+        raise NotIssuableError(f"{error}; `jcredit return` or `jcredit withdraw` takes the claim back") from error
 
 
 def _batch(cursor: psycopg.Cursor[dict[str, Any]], claim: str) -> Batch:

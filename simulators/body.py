@@ -139,4 +139,4 @@ def instead(folder: Path, *, item: str, did_instead: str, person: Person = VERIF
 
 def did_instead(item: str) -> str:
     """What the demo's body says it did where an item could not run, in Japanese and English."""
-    return tomllib.loads((Path(__file__).parent / "instead.toml").read_text(encoding="utf-8")).get(item, FALLBACK)
+    return str(tomllib.loads((Path(__file__).parent / "instead.toml").read_text(encoding="utf-8")).get(item, FALLBACK))

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from simulators.chain import Chain
+from simulators.chain import FIRST_EVERY_S, Chain
 from simulators.delivery import Delivery, Progress, PublishError, Sent, places
 from simulators.folder import Fleet, day_channels, load
 from simulators.live import live_items
@@ -39,10 +39,11 @@ def publish(
     stop: Event | None = None,
     lines: int = LINES,
     patience_s: float = PATIENCE_S,
+    every_s: float = FIRST_EVERY_S,
 ) -> Sent:
     """Send the fleet's year to the broker at "host:port" and return when acks cover all of it.
 
-    With `live`, the live gateway adds five messages of a minute each about now. Raises PublishError when nothing moves for `patience_s`, and FleetError
+    With `live`, the live gateway adds five messages of a minute each about now. `every_s`: how often gateways take acks to come until one says. Raises PublishError when nothing moves for `patience_s`, and FleetError
     when the folder holds no fleet. `stop`, once set, ends it early with what is settled so far.
     """
     fleet = load(fleet_dir)
@@ -50,7 +51,7 @@ def publish(
         spool_year(fleet, spool, clock=_now)
         if live:
             _spool_live(fleet, spool, messages=LIVE_MESSAGES, readings_each=1)
-        return _deliver(fleet, spool, tuple(fleet.gateways), mqtt, lines=lines, progress=progress, stop=stop, patience_s=patience_s)
+        return _deliver(fleet, spool, tuple(fleet.gateways), mqtt, lines=lines, progress=progress, stop=stop, patience_s=patience_s, every_s=every_s)
 
 
 def live(
@@ -96,10 +97,21 @@ def _spool_live(fleet: Fleet, spool: Spool, *, messages: int, readings_each: int
     spool.extend(fleet.live_gateway, fleet.keys()[fleet.live_gateway], items, clock=_now)
 
 
-def _deliver(fleet: Fleet, spool: Spool, gateways: Sequence[str], mqtt: str, *, lines: int, progress: Progress, stop: Event | None, patience_s: float) -> Sent:
+def _deliver(
+    fleet: Fleet,
+    spool: Spool,
+    gateways: Sequence[str],
+    mqtt: str,
+    *,
+    lines: int,
+    progress: Progress,
+    stop: Event | None,
+    patience_s: float,
+    every_s: float = FIRST_EVERY_S,
+) -> Sent:
     host, port = _address(mqtt)
     chance = random.Random()
-    chains = {g: Chain(gateway=g, count=spool.count(g), chance=chance) for g in gateways}
+    chains = {g: Chain(gateway=g, count=spool.count(g), chance=chance, every_s=every_s) for g in gateways}
     run = Delivery(spool=spool, chains=chains, host=host, port=port, places=places(_tag(fleet), gateways, lines), chance=chance)
     return run.run(progress=progress, patience_s=patience_s, stop=stop)
 

@@ -10,7 +10,7 @@ from simulators.wire import base64url, public_key
 
 FIRMWARE = "sim-1.0"
 VERIFIED_UNTIL = date(2029, 4, 30)  # the stated month is the last in which the meter is good
-CALIBRATION = "meter of the power conditioner, calibrated by its maker on 2020-11-16 against a class 0.5 reference, record in the plant file"
+CALIBRATION = "meter of the power conditioner, calibrated by its maker against a class 0.5 reference, good 2020-11-16/2027-11-15, record in the plant file"
 SURPLUS_ONLY = "kWh; control mode: solar surplus only, no charging from the grid (installer's setting sheet in the plant file)"
 SIMULATED_LOAD = "generation is measured, the household behind it and so its export are simulated"
 

@@ -10,19 +10,22 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import faust
 import msgspec
 import psycopg
 
 from ingest.mqtt import Session
+from ingest.segment import partition
+from stream.kafka import Topic
 from stream.settlement import AckTimes, ack
 from stream.timescale import Spot, Store
 from stream.work import AlreadyDone, Detect, Worker
 
 MOST_ATTEMPTS, ENDED = 3, 70
+RECORDS_EVERY_S = 3.0
 log = logging.getLogger("jcredit.stream")
 
 
@@ -36,7 +39,7 @@ class Settings:
     number: int
     telemetry: str
     rejected: str
-    topic_ids: dict[str, UUID]
+    topics: dict[str, Topic]
     group: str = "jcredit-worker"
     ack_every_s: float = 60.0
     data_dir: str = "."
@@ -84,6 +87,13 @@ class Desk:
             return await self.do(lambda store: self._worker.take(store, spot, body))  # type: ignore[no-any-return]
         except AlreadyDone:
             return set()
+
+    async def take_up(self, topic: Topic, mine: set[int]) -> None:
+        """Judge again the meters of gateways in `mine` partitions that have new records."""
+        for gateway, meter in await self.do(lambda store: store.new_events()):
+            spot = Spot(topic_id=topic.id, partition=partition(gateway, topic.partitions), offset=-1)
+            if spot.partition in mine:
+                await self.do(partial(self._worker.take_up, spot=spot, gateway=gateway, meter=meter))
 
     async def rejected(self, spot: Spot, row: tuple[Any, ...]) -> None:
         """Keep and count a rejected message, once."""
@@ -155,7 +165,7 @@ def _nobody(*_: object) -> None:
 def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[], None] = lambda: None) -> faust.App:
     """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them, `ready` at each assignment."""
     worker = Worker(detect)
-    desk, back_desk = Desk(settings.dsn, worker), Desk(settings.dsn, worker)
+    desk, back_desk, records_desk = (Desk(settings.dsn, worker) for _ in range(3))
     acks = Acks(settings, worker)
     app = faust.App(
         settings.group,
@@ -175,7 +185,7 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
     raw = {"value_type": bytes, "value_serializer": "raw", "key_serializer": "raw"}
 
     def spot(event: Any) -> Spot:
-        return Spot(topic_id=settings.topic_ids[event.message.topic], partition=event.message.partition, offset=event.message.offset)
+        return Spot(topic_id=settings.topics[event.message.topic].id, partition=event.message.partition, offset=event.message.offset)
 
     @app.agent(app.topic(settings.telemetry, **raw), name="segments")
     async def segments(stream: Any) -> AsyncIterator[None]:
@@ -196,6 +206,15 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
                 await back_desk.trouble(spot(event), event.value, error)
             yield
 
+    mine: set[int] = set()
+
+    @app.timer(RECORDS_EVERY_S)
+    async def take_up_records() -> None:
+        try:
+            await records_desk.take_up(settings.topics[settings.telemetry], mine)
+        except Exception:
+            log.exception("new swaps and resets could not be taken up; they are tried again")
+
     @app.timer(0.05)
     async def tell_gateways() -> None:
         acks.turn()
@@ -203,6 +222,8 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
     @app.on_partitions_assigned.connect
     async def read_anew(_app: Any, assigned: Any, **_: Any) -> None:
         worker.memory.drop()
+        mine.clear()
+        mine.update(tp.partition for tp in assigned if tp.topic == settings.telemetry)
         log.info("partitions assigned: %s", sorted((tp.topic, tp.partition) for tp in assigned))
         ready()
 

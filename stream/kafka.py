@@ -1,5 +1,6 @@
 """What Kafka says of its topics. A topic made anew has another id, and starts another position row."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from kafka import KafkaAdminClient
@@ -9,13 +10,22 @@ class TopicMissing(Exception):
     """A topic that should be there is not."""
 
 
-def topic_ids(address: str, names: list[str]) -> dict[str, UUID]:
-    """Kafka's id of each topic; TopicMissing names those that are not there."""
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Kafka's id of a topic, and how many partitions it has."""
+
+    id: UUID
+    partitions: int
+
+
+def topics(address: str, names: list[str]) -> dict[str, Topic]:
+    """What Kafka says of each topic; TopicMissing names those that are not there."""
     admin = KafkaAdminClient(bootstrap_servers=address)
     try:
-        found = {topic["name"]: UUID(str(topic["topic_id"])) for topic in admin.describe_topics(names) if not topic["error_code"]}
+        told = [topic for topic in admin.describe_topics(names) if not topic["error_code"]]
     finally:
         admin.close()
+    found = {topic["name"]: Topic(UUID(str(topic["topic_id"])), len(topic["partitions"])) for topic in told}
     missing = sorted(set(names) - set(found))
     if missing:
         raise TopicMissing(f"Kafka has no topic {', '.join(missing)}; `jcredit up` makes them")

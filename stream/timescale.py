@@ -26,8 +26,13 @@ SELECT m.id, m.meter, m.gateway, m.register, m.modulus_wh, m.resolution_wh, m.tw
 FROM meter m JOIN site s ON s.id = m.site WHERE m.gateway = ANY(%s)
 """
 EVENTS = """
-SELECT meter, extract(epoch FROM at)::bigint, kind, closing_wh, opening_wh FROM meter_event WHERE meter = ANY(%s) ORDER BY meter, at
+SELECT meter, extract(epoch FROM at)::bigint, kind, closing_wh, opening_wh FROM meter_event
+WHERE meter = ANY(%s) AND taken_up_at IS NOT NULL ORDER BY meter, at
 """
+NEW_EVENTS = """
+SELECT DISTINCT g.gateway, e.meter FROM meter_event e JOIN meter m ON m.id = e.meter JOIN gateway g ON g.id = m.gateway WHERE e.taken_up_at IS NULL
+"""
+TAKE_UP = "UPDATE meter_event SET taken_up_at = now() WHERE meter = %s AND taken_up_at IS NULL RETURNING extract(epoch FROM at)::bigint"
 BOOKMARKS = "SELECT gateway, settled_seq FROM chain WHERE gateway = ANY(%s)"
 CHAINS = """
 SELECT m.gateway, m.seq, m.hash, m.refused FROM unnest(%s::int[], %s::bigint[]) AS b (gateway, seq)
@@ -44,6 +49,7 @@ MOVE = """
 INSERT INTO position AS p (topic_id, partition, next_offset) VALUES (%(topic_id)s, %(partition)s, %(offset)s + 1)
 ON CONFLICT (topic_id, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset WHERE p.next_offset <= %(offset)s
 """
+HOLD = "SELECT FROM position WHERE topic_id = %(topic_id)s AND partition = %(partition)s FOR UPDATE"
 EVIDENCE = """
 INSERT INTO evidence (topic_id, partition, "offset", messages, received_at, body)
 VALUES (%(topic_id)s, %(partition)s, %(offset)s, %(messages)s, to_timestamp(%(received_us)s / 1e6), %(body)s) RETURNING segment
@@ -196,6 +202,14 @@ class Store:
             found.setdefault(meter, []).append(Event(at=at, kind=kind, closing_wh=closing_wh, opening_wh=opening_wh))
         return found
 
+    async def new_events(self) -> list[tuple[str, int]]:
+        """(gateway, meter) of records that no row has been judged with yet."""
+        return await self._all(NEW_EVENTS)
+
+    async def take_up_events(self, meter: int) -> int | None:
+        """From now on the meter's rows are judged with all its records; the instant of the first new one, None if there is none."""
+        return min((at for (at,) in await self._all(TAKE_UP, meter)), default=None)
+
     async def chains(self, gateways: list[int]) -> dict[int, Chain]:
         """Where these chains stand, read from the last bookmark on."""
         marks = dict.fromkeys(gateways, -1) | dict(await self._all(BOOKMARKS, gateways))
@@ -219,6 +233,10 @@ class Store:
     async def move(self, spot: Spot) -> bool:
         """Move the position past this record; False if it is done already, or somebody else's."""
         return (await self.connection.execute(MOVE, spot.values())).rowcount == 1
+
+    async def hold(self, spot: Spot) -> None:
+        """Keep other workers from writing of this partition until the transaction ends."""
+        await self.connection.execute(HOLD, spot.values())
 
     async def put_evidence(self, spot: Spot, body: bytes, messages: int, received_us: int) -> int:
         cursor = await self.connection.execute(EVIDENCE, spot.values() | {"messages": messages, "received_us": received_us, "body": body})

@@ -4,8 +4,10 @@ Once, although Kafka delivers at least once: the transaction moves the position 
 or somebody else's. Memory is a cache of what the database says; it is dropped whenever it might not hold.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,17 +69,40 @@ class Worker:
 
     def __init__(self, detect: Detect | None = None) -> None:
         self.memory, self._detect = Memory(), detect
+        self._one_at_a_time = asyncio.Lock()  # memory is one
 
     async def take(self, store: Store, spot: Spot, body: bytes) -> set[str]:
         """Do a segment; the gateways that it carries messages of. AlreadyDone, BrokenSegment, or the database's errors; nothing is half done."""
         messages = unpack(body)
-        try:
-            async with store.connection.transaction():
-                await self._write(store, spot, body, messages)
-        except BaseException:
-            self.memory.drop()
-            raise
+        async with self._whole(store):
+            await self._write(store, spot, body, messages)
         return {message.gateway for message in messages}
+
+    async def take_up(self, store: Store, spot: Spot, gateway: str, meter: int) -> None:
+        """Judge a meter's rows again with the swaps and resets that were recorded since; `spot` names the gateway's partition."""
+        async with self._whole(store):
+            await store.hold(spot)
+            self.memory.gateways.pop(gateway, None)
+            since = await store.take_up_events(meter)
+            if since is None:
+                return
+            await self._learn(store, {gateway})
+            judged = self._again(meter, await store.window(meter, since - LOOK_AHEAD_S - 1), {})
+            if judged:
+                await store.put_judged([(meter, row) for _, row, _ in judged])
+                if self._detect is not None:
+                    await self._detect(store.connection, _columns(judged, ()))
+
+    @asynccontextmanager
+    async def _whole(self, store: Store) -> AsyncIterator[None]:
+        """All of it in one transaction, or nothing and an empty memory."""
+        async with self._one_at_a_time:
+            try:
+                async with store.connection.transaction():
+                    yield
+            except BaseException:
+                self.memory.drop()
+                raise
 
     async def _write(self, store: Store, spot: Spot, body: bytes, messages: list[Message]) -> None:
         if not await store.move(spot):
@@ -193,6 +218,12 @@ class Worker:
                 merged[at] = Edge(at=at, register_wh=first.register_wh, conflicted=True)
                 conflicts.append((meter, at, first.register_wh, wh))
         await store.put_conflicts(_clashes(conflicts, taken, segment))
+        return self._again(meter, (stored, edges), merged), conflicts
+
+    def _again(self, meter: int, window: tuple[list[Row], list[Edge]], merged: dict[int, Edge]) -> list[tuple[int, Row, bool]]:
+        """The rows of a meter's window made again, from its stored edges unless others are given; those that changed, and whether they are fresh."""
+        stored, edges = window
+        merged = merged or {edge.at: edge for edge in edges}
         opens = not stored or stored[0].start is None or min(merged) < stored[0].end
         register = self.memory.registers[meter]
         rows = intervals([merged[at] for at in sorted(merged)], register)
@@ -200,7 +231,7 @@ class Worker:
             rows[0] = stored[0]  # the row that ends where the window begins is not of this window
         before = {row.end: row for row in stored}
         self.memory.tails[meter] = hh.tail_of(rows, register)
-        return [(meter, row, row.end not in before) for row in rows if before.get(row.end) != row], conflicts
+        return [(meter, row, row.end not in before) for row in rows if before.get(row.end) != row]
 
 
 def _rows_of(moved: hh.Ordinary) -> list[tuple[int, Row, bool]]:
@@ -262,22 +293,32 @@ def _clashes(conflicts: list[tuple[int, int, int, int]], taken: Taken, segment: 
 
 
 def _changed(ordinary: hh.Ordinary, judged: list[tuple[int, Row, bool]], conflicts: tuple[tuple[int, int, int, int], ...]) -> Changed | None:
-    size = len(ordinary.meter) + len(judged)
-    if not size:
+    if not len(ordinary.meter) + len(judged):
         return None
-
-    def column(first: Any, then: list[Any], kind: Any) -> Any:
-        return np.concatenate([np.asarray(first, kind), np.asarray(then, kind)]) if then else np.asarray(first, kind)
-
-    none = hh.NEVER
+    then, opening = _columns(judged, conflicts), ordinary.opening
     return Changed(
-        meter=column(ordinary.meter, [m for m, _, _ in judged], np.int32),
-        end_at=column(ordinary.end_at, [r.end for _, r, _ in judged], np.int64),
-        start_at=column(ordinary.start_at, [none if r.start is None else r.start for _, r, _ in judged], np.int64),
-        register_wh=column(ordinary.register_wh, [r.register_wh for _, r, _ in judged], np.int64),
-        energy_wh=column(np.where(ordinary.opening, 0, ordinary.energy_wh), [r.energy_wh or 0 for _, r, _ in judged], np.int64),
-        state=column(ordinary.state, [int(r.state) for _, r, _ in judged], np.int8),
-        code=column(np.full(len(ordinary.meter), "", object), [r.code for _, r, _ in judged], object),
-        fresh=column(np.ones(len(ordinary.meter), np.bool_), [fresh for _, _, fresh in judged], np.bool_),
+        meter=np.append(ordinary.meter.astype(np.int32), then.meter),
+        end_at=np.append(ordinary.end_at, then.end_at),
+        start_at=np.append(ordinary.start_at, then.start_at),
+        register_wh=np.append(ordinary.register_wh, then.register_wh),
+        energy_wh=np.append(np.where(opening, 0, ordinary.energy_wh), then.energy_wh),
+        state=np.append(ordinary.state, then.state),
+        code=np.append(np.full(len(opening), "", object), then.code),
+        fresh=np.append(np.ones(len(opening), np.bool_), then.fresh),
+        conflicts=conflicts,
+    )
+
+
+def _columns(judged: list[tuple[int, Row, bool]], conflicts: tuple[tuple[int, int, int, int], ...]) -> Changed:
+    rows = [row for _, row, _ in judged]
+    return Changed(
+        meter=np.array([meter for meter, _, _ in judged], np.int32),
+        end_at=np.array([r.end for r in rows], np.int64),
+        start_at=np.array([hh.NEVER if r.start is None else r.start for r in rows], np.int64),
+        register_wh=np.array([r.register_wh for r in rows], np.int64),
+        energy_wh=np.array([r.energy_wh or 0 for r in rows], np.int64),
+        state=np.array([int(r.state) for r in rows], np.int8),
+        code=np.array([r.code for r in rows], object),
+        fresh=np.array([fresh for _, _, fresh in judged], np.bool_),
         conflicts=conflicts,
     )

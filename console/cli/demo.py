@@ -21,7 +21,7 @@ from console.cli.issuance import issued
 from console.cli.trouble import NO_SERVICE, Trouble, say
 from deploy.local import processes
 from simulators import body
-from verification import person_timescale, walk_timescale
+from verification import factors_timescale, person_timescale, walk_timescale
 
 PROJECT, START, END = "demo-fy2021", "2021-04-01", "2022-04-01"
 FACTORS = "fiscal_year,kind,kg_per_kwh,source\n2021,all_source,0.434,all-source factor FY2021 as published (0.000434 t-CO2/kWh)\n"
@@ -81,7 +81,7 @@ def _people(key: Path) -> None:
     table.write_text(FACTORS)
     factors.load(table, body.OPERATOR.person)
     with psycopg.connect(place.dsn(), autocommit=True) as connection:
-        factors.factors_timescale.confirm(connection, person=body.METHODS.person)
+        factors_timescale.confirm(connection, person=body.METHODS.person)
 
 
 def _publish(fleet: Any, mqtt: str) -> Any:
@@ -146,7 +146,7 @@ def _summary(claim: str, sent: Any, report: Path) -> None:
         earning, held = connection.execute(INTERVALS).fetchone() or (0, 0)
         flags = connection.execute(FLAGS).fetchall()
         found = walk_timescale.verified(connection, claim)
-    counts = stack.counts(where.dsn)
+    counts = stack.counts(where.dsn) or {}
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("messages", f"{sent.messages:,} of the year sent and settled; stored {counts['accepted']:,}, repeated {counts['repeated']:,}")
     refused = ", ".join(f"{count} {reason}" for reason, count in counts["refused"].items())

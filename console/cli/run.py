@@ -67,7 +67,7 @@ def worker(number: Number, ack_every_s: Annotated[float, typer.Option(help="how 
 
     from anomaly.timescale import SlotTests
     from stream.app import Settings, make_app
-    from stream.kafka import topic_ids
+    from stream.kafka import topics
 
     log_to_stderr()
     where, (telemetry, rejected) = place.stack(), place.topics()
@@ -80,7 +80,7 @@ def worker(number: Number, ack_every_s: Annotated[float, typer.Option(help="how 
         number=number,
         telemetry=telemetry,
         rejected=rejected,
-        topic_ids=topic_ids(where.kafka, [telemetry, rejected]),
+        topics=topics(where.kafka, [telemetry, rejected]),
         group=f"{place.share()}-worker",
         ack_every_s=ack_every_s or float(os.environ.get("JCREDIT_ACK_EVERY_S", "60")),
         data_dir=str(data),

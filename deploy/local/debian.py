@@ -2,7 +2,8 @@
 
 The mirror and the keyring are those that the host's own apt sources name; lists, cache and state are ours, so that nothing of the host is read as
 installed or changed, and no right beyond an ordinary user's is needed. What is fetched is kept under `cache/`: an interrupted set-up goes on from there.
-A folder of programs appears only when it is whole.
+A folder of programs appears only when it is whole. Homes that share `programs/` by a link share what is in it: the path that the programs hold is the real
+one. Who calls holds the lock of the folder (`lock.alone`).
 """
 
 import hashlib
@@ -43,7 +44,7 @@ class Deb:
 
 def unpack(home: Path, place: Path, name: str, *, packages: Sequence[str], suite: str, also: re.Pattern[str], say: Say) -> Path:
     """The folder that holds the packages and every library they load, ready to run; fetched and unpacked if it is not there yet."""
-    target = place / "programs" / name
+    target = (place / "programs").resolve() / name
     whole = target / ".whole"
     if whole.exists() and whole.read_text() == _mark(target, packages, suite):
         return target
@@ -56,10 +57,19 @@ def unpack(home: Path, place: Path, name: str, *, packages: Sequence[str], suite
         _run(["dpkg-deb", "-x", str(file), str(part)], f"unpack {file.name}")
     _settle(part, target)
     (part / ".whole").write_text(_mark(target, packages, suite))
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    _replace(target, part)
     say(f"{name}: {len(files)} packages ready in {time.monotonic() - started:.0f} s")
     return target
+
+
+def _replace(target: Path, part: Path) -> None:
+    """Put the new folder in the old one's place in two renames: a server that runs from there finds its libraries at any time but between the two."""
+    old = target.with_name(target.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    part.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _mark(target: Path, packages: Sequence[str], suite: str) -> str:

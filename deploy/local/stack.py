@@ -5,19 +5,19 @@ with its data. `down` stops only the processes that `up` started. Two `up` at on
 """
 
 import contextlib
-import fcntl
 import os
 import platform
 import pwd
 import resource
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from deploy.local import MissingError, kafka, mosquitto, ports, service, timescaledb
+from deploy.local.lock import alone
 from deploy.local.service import RUNNING, Program
 
 SERVICES = (mosquitto.NAME, kafka.NAME, timescaledb.NAME)
@@ -55,13 +55,10 @@ def up(home: Path, say: Say) -> Stack:
     home = home.resolve()
     os.umask(0o022)
     _raise_file_limit()
-    with _alone(home, say):
+    _need_linux()
+    with alone(home, say):
         place, user = _place(home, say)
-        programs = {
-            timescaledb.NAME: timescaledb.fetch(home, place, say),
-            mosquitto.NAME: mosquitto.fetch(home, place, say),
-            kafka.NAME: kafka.fetch(home, place, say),
-        }
+        programs = _fetch(home, place, say)
         stopped = [name for name in SERVICES if service.state(home, name) != RUNNING]
         chosen = _choose_ports(home, stopped)
         for name in stopped:
@@ -98,6 +95,21 @@ def down(home: Path) -> list[str]:
 def states(home: Path) -> dict[str, str]:
     """Each service: `running`, `stopped` or `died`."""
     return {name: service.state(home.resolve(), name) for name in SERVICES}
+
+
+def _fetch(home: Path, place: Path, say: Say) -> dict[str, Path]:
+    """Where each service's programs are. Homes may share these two folders by link: one fetches, the others wait and find it done."""
+    with alone(place / "programs", say), alone(home / "cache", say):
+        return {
+            timescaledb.NAME: timescaledb.fetch(home, place, say),
+            mosquitto.NAME: mosquitto.fetch(home, place, say),
+            kafka.NAME: kafka.fetch(home, place, say),
+        }
+
+
+def _need_linux() -> None:
+    if platform.system() != "Linux":
+        raise MissingError("the local stack needs Linux (Debian's programs): use Docker with `deploy/compose.yaml`")
 
 
 def _program(name: str, home: Path, place: Path, programs: Path, chosen: dict[str, int], user: tuple[int, int] | None, say: Say) -> Program:
@@ -157,24 +169,6 @@ def _unprivileged() -> tuple[int, int]:
             entry = pwd.getpwnam(name)
             return entry.pw_uid, entry.pw_gid
     raise MissingError("Postgres refuses to run as root, and this machine has neither a user `postgres` nor `nobody`: run as an ordinary user")
-
-
-@contextlib.contextmanager
-def _alone(home: Path, say: Say) -> Iterator[None]:
-    if platform.system() != "Linux":
-        raise MissingError("the local stack needs Linux (Debian's programs): use Docker with `deploy/compose.yaml`")
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = (home / "lock").open("w")
-    except OSError as error:
-        raise MissingError(f"{home} can not be written ({error.strerror}): it may be another user's; name a folder of yours in $JCREDIT_HOME") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another `jcredit up` is at work here: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _raise_file_limit() -> None:

@@ -18,6 +18,7 @@ from statistics import mean
 
 import msgspec
 import psycopg
+from kafka.admin import KafkaAdminClient
 
 from deploy.local import service
 from deploy.local.stack import Stack
@@ -119,11 +120,20 @@ def publish(stack: Stack, load: Path, messages: int, more: list[str]) -> Callabl
 
 
 def wait_until_ready(stack: Stack, side: Side) -> None:
-    """Bridges subscribed and partitions assigned: a message of nobody's would not tell, so give both sides the same time after their logs fall quiet."""
-    time.sleep(10)
-    for name, process in side.processes.items():
-        if process.poll() is not None:
-            raise SystemExit(f"{side.name}: {name} ended with {process.returncode}; its log is in {stack.home}/log")
+    """The worker's group has its partitions, and the bridges have had the same time to subscribe."""
+    admin, until = KafkaAdminClient(bootstrap_servers=stack.kafka), time.time() + PATIENCE_S
+    while not has_partitions(admin, side.group):
+        gone = [name for name, process in side.processes.items() if process.poll() is not None]
+        if gone or time.time() > until:
+            raise SystemExit(f"{side.name}: {', '.join(gone) or 'the worker'} is not ready; its log is in {stack.home}/log")
+        time.sleep(0.5)
+    admin.close()
+    time.sleep(3)
+
+
+def has_partitions(admin: KafkaAdminClient, group: str) -> bool:
+    told = admin.describe_groups([group])[group]
+    return told["group_state"] == "Stable" and bool(told["members"])
 
 
 def latency(stack: Stack, side: Side, load: Path, rate: float, messages: int) -> tuple[float, float, int]:

@@ -33,6 +33,7 @@ class Side:
     dsn: str
     counted: str
     evidence: str
+    group: str  # the worker's consumer group
     payloads: Callable[[bytes], list[bytes]]
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
@@ -53,6 +54,7 @@ def bare(stack: Stack, load: Path, messages: int) -> Iterator[Side]:
             dsn=dsn,
             counted="SELECT COALESCE(sum(messages), 0) FROM bare_evidence",
             evidence="SELECT id, body FROM bare_evidence WHERE id > %s ORDER BY id",
+            group=topic,
             payloads=lambda body: [payload for payload, *_ in decode(zstandard.ZstdDecompressor().decompress(body))],
         )
         with psycopg.connect(dsn) as connection:  # the worker makes it only with its first segment
@@ -78,6 +80,7 @@ def product(stack: Stack, load: Path) -> Iterator[Side]:
             dsn=dsn,
             counted="SELECT COALESCE(sum(count), 0) FROM tally WHERE what = 'accepted'",
             evidence="SELECT segment, body FROM evidence WHERE segment > %s ORDER BY segment",
+            group=f"bench{suffix}-worker",
             payloads=lambda body: [message.payload for message in segment.unpack(body)],
         )
         environment = {"JCREDIT_HOME": str(stack.home), "JCREDIT_DSN": dsn, "JCREDIT_TOPIC_SUFFIX": suffix, "JCREDIT_SHARE": f"bench{suffix}"}

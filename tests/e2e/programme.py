@@ -25,6 +25,7 @@ from simulators.folder import Fleet
 from simulators.spool import Spool
 
 MEMBERS, DAYS = 8, 120
+ACK_EVERY_S = 1.0  # so that a repeat, which is what ends a gateway's doubt, is not waited for long
 PROCESSES = ("bridge-0", "bridge-1", "worker-0", "jobs")
 PATIENCE_S = 120.0
 MESSAGES = """
@@ -108,7 +109,7 @@ class Load:
 
     def _publish(self) -> None:
         try:
-            self._sent = gateway.publish(self._fleet.folder, self._stack.mqtt, stop=self._stop, patience_s=PATIENCE_S)
+            self._sent = gateway.publish(self._fleet.folder, self._stack.mqtt, stop=self._stop, patience_s=PATIENCE_S, every_s=ACK_EVERY_S)
         except Exception as error:
             self._error = error
 
@@ -134,8 +135,8 @@ class Load:
 
 
 def start(stack: Stack, names: tuple[str, ...] = PROCESSES) -> None:
-    """The product under its keeper, with acks every second so that a repeat is not waited for long."""
-    with set_to("JCREDIT_ACK_EVERY_S", "1"):
+    """The product under its keeper."""
+    with set_to("JCREDIT_ACK_EVERY_S", str(ACK_EVERY_S)):
         processes.start(stack.home, names, patience_s=90)
 
 

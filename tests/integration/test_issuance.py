@@ -96,7 +96,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 def approved(connection: psycopg.Connection[Any], claim: str = "c-1", tonnes: dict[str, int] | None = None, state: str = "approved") -> None:
     """A claim that was signed and approved, as the verification leaves it."""
-    years = tonnes or {"2021": 17}
+    years = {"2021": 17} if tonnes is None else tonnes
     with connection.transaction():
         connection.execute(
             "INSERT INTO claim (claim, project, start_on, end_on, plan, state, approvals_needed, created_by, tonnes, tonnes_by_year, mwh_by_year,"
@@ -357,6 +357,15 @@ def test_a_claim_that_says_more_than_the_ledger_is_not_asked_for(connection: psy
     assert registry.holdings() == []
 
 
+def test_a_claim_of_nothing_is_not_asked_for(connection: psycopg.Connection[Any], registry: RegistryProcess) -> None:
+    approved(connection, tonnes={"2021": 0})
+
+    with pytest.raises(NotIssuableError, match="comes to 0 t: there is nothing to issue; `jcredit return`"):
+        issue(connection, registry)
+    assert registry.holdings() == []
+    assert one(connection, "SELECT count(*) FROM batch") == 0
+
+
 def test_once_the_registry_was_asked_a_claim_does_not_go_back(connection: psycopg.Connection[Any], registry: RegistryProcess) -> None:
     approved(connection)
     timescale.request(connection, claim="c-1", person="olga", kind=Kind.JC)
@@ -511,11 +520,12 @@ def test_the_command_issues_lists_and_checks(connection: psycopg.Connection[Any]
     )
 
 
-@pytest.mark.parametrize(("words", "code"), [(("c-9", "--as", "ada"), 2), (("c-1", "--as", "vera"), 1)])
+@pytest.mark.parametrize(("words", "code"), [(("c-9", "--as", "ada"), 2), (("c-1", "--as", "vera"), 1), (("c-0", "--as", "ada"), 1)])
 def test_the_command_says_no_with_the_contracts_code(
     connection: psycopg.Connection[Any], command: Callable[..., Any], words: tuple[str, ...], code: int
 ) -> None:
     approved(connection)
+    approved(connection, "c-0", {"2021": 0})
     trouble = command("issue", *words).exception
 
     assert isinstance(trouble, Trouble)

@@ -42,6 +42,28 @@ def test_what_is_whole_and_in_its_place_is_not_fetched_again(tmp_path: Path) -> 
     assert said == []
 
 
+def test_homes_that_share_their_programs_by_a_link_do_not_unpack_for_each_other(tmp_path: Path) -> None:
+    target = tmp_path / "programs" / "tool"
+    target.mkdir(parents=True)
+    (target / ".whole").write_text(debian._mark(target, ("tool",), "bookworm"))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "programs").symlink_to(tmp_path / "programs")
+    said: list[str] = []
+    assert debian.unpack(other, other, "tool", packages=("tool",), suite="bookworm", also=re.compile("-"), say=said.append) == target
+    assert said == []
+    assert not (other / "cache").exists()
+
+
+def test_new_programs_take_the_place_of_old_ones_whole(tmp_path: Path) -> None:
+    target, part, left_over = tmp_path / "tool", tmp_path / "tool.part", tmp_path / "tool.old"
+    for folder, name in ((target, "old"), (part, "new"), (left_over, "older")):
+        folder.mkdir()
+        (folder / name).touch()
+    debian._replace(target, part)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["tool", "tool/new"]
+
+
 def test_what_an_interrupted_download_had_finished_is_kept_and_what_it_had_not_is_dropped(tmp_path: Path) -> None:
     debs = [debian.Deb(file=f"{name}_1_all.deb", size=5, digest=f"SHA256:{hashlib.sha256(b'whole').hexdigest()}") for name in ("a", "b", "c")]
     part = tmp_path / "part-4711"

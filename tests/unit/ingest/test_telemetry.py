@@ -153,12 +153,20 @@ Json = st.recursive(
 )
 
 
-def read_or_refused(payload: bytes) -> None:
+def outcome(payload: bytes) -> telemetry.Telemetry | Refused:
     try:
-        assert isinstance(telemetry.read(payload), telemetry.Telemetry)
-    except Refused as refusal:
-        assert refusal.reason in (Reason.MALFORMED, Reason.OUT_OF_RANGE)
-        assert "\0" not in refusal.detail
+        return telemetry.read(payload)
+    except Refused as refused:
+        return refused
+
+
+def read_or_refused(payload: bytes) -> None:
+    found = outcome(payload)
+    if isinstance(found, Refused):
+        assert found.reason in (Reason.MALFORMED, Reason.OUT_OF_RANGE)
+        assert "\0" not in found.detail
+    else:
+        assert isinstance(found, telemetry.Telemetry)
     telemetry.place(payload)
 
 

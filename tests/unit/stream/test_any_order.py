@@ -4,6 +4,7 @@ The worker's own path (`halfhours` for what is ordinary, a window of stored rows
 """
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -107,7 +108,7 @@ def arrivals(draw: st.DrawFn, *, ceiling: int = 10**8) -> tuple[list[tuple[int, 
     order = draw(st.one_of(st.just(readings), st.permutations(readings)))
     order = [*order, *draw(st.lists(st.sampled_from(readings), max_size=3))]
     cuts = sorted(draw(st.sets(st.integers(1, len(order)), max_size=8)) | {0, len(order)})
-    return readings, [order[a:b] for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    return readings, [order[a:b] for a, b in itertools.pairwise(cuts) if a < b]
 
 
 def same_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]], register: Register) -> None:
