@@ -8,6 +8,7 @@ from ingest.segment import Message, pack
 
 TELEMETRY, REJECTED = "telemetry.v1", "telemetry.rejected.v1"
 MOST_REQUEST_BYTES = 8 << 20
+RECONNECT_MOST_MS = 1000  # the library's own 30 s would keep gateways waiting long after Kafka is back
 
 
 class Confirmation:
@@ -30,7 +31,13 @@ class Sender:
     def __init__(self, address: str, telemetry: str = TELEMETRY, rejected: str = REJECTED) -> None:
         self._telemetry, self._rejected = telemetry, rejected
         self._producer = KafkaProducer(
-            bootstrap_servers=address, acks="all", enable_idempotence=True, max_request_size=MOST_REQUEST_BYTES, linger_ms=0, max_block_ms=60_000
+            bootstrap_servers=address,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MOST_REQUEST_BYTES,
+            linger_ms=0,
+            max_block_ms=60_000,
+            reconnect_backoff_max_ms=RECONNECT_MOST_MS,
         )
         self.partitions = len(self._producer.partitions_for(telemetry) or ())
         if not self.partitions:

@@ -1,20 +1,23 @@
 """The enrolment tables of the database: what is known, writing an enrolment, revoking a key.
 
 `enrol` is one transaction, all or nothing. A row that is there with equal values is unchanged, so that enrolling twice equals once; with
-other values it is an error that names row and column, for what is enrolled is never rewritten. One enrolment at a time: a second waits.
+other values it is an error that names row and column, for what is enrolled is never rewritten. Only what time itself changes may be renewed: the day
+a member left, a gateway's firmware, a meter's verification and calibration. One enrolment at a time: a second waits.
 Bridges ask for keys by `changed_at`, so it is set last and by the clock: a long enrolment would otherwise be older than their last look.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 import psycopg
+from psycopg.rows import class_row
 
-from ingest.enrolment import BadRow, Enrolment, EnrolmentErrors, Known, Row, bad, shown, text
+from ingest.enrolment import bad
+from ingest.enrolment_row import BadRow, Enrolment, EnrolmentErrors, Known, Row, shown, text
 
 MANY = 1000
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('jcredit enrolment'))"
@@ -47,16 +50,21 @@ WITH touched AS (
 UPDATE key SET changed_at = clock_timestamp() FROM touched WHERE key.gateway = touched.gateway AND key.enrolled_at <> now()
 """
 REVOKE = """
-UPDATE key SET (revoked_at, changed_at) = (SELECT at, at FROM clock_timestamp() AS at)
-WHERE kid = %(kid)s AND revoked_at IS NULL
+UPDATE key SET (revoked_at, revoked_reason, changed_at) = (SELECT COALESCE(revoked_at, at), %(reason)s, at FROM clock_timestamp() AS at)
+WHERE kid = %(kid)s AND revoked_reason IS NULL
 """
-REVOKED_AT = "SELECT revoked_at FROM key WHERE kid = %(kid)s"
+REVOKED_KEY = "SELECT kid, revoked_at, revoked_reason AS reason FROM key WHERE kid = %(kid)s"
+FILLED_ONCE = "it is filled once"
+NOT_EMPTIED = "it may be renewed but not emptied"
+ONLY_LATER = "it may be renewed to a later day"
+NEVER = "what is enrolled is never rewritten"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """How rows get into one table. `columns` are name and type as files say them, the first `keys` of them name a row; `stored` gives
-    what is there in the same words; `insert` adds what comes; `secret` columns are never repeated in a message."""
+    what is there in the same words; `insert` adds what comes; `renews` says of a column when what comes (`i`) may take the place of what is
+    there (`s`), and that rule in words; `secret` columns are never repeated in a message."""
 
     name: str
     columns: Mapping[str, str]
@@ -64,6 +72,7 @@ class Table:
     stored: str
     insert: str
     keys: int = 1
+    renews: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     secret: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 
@@ -138,6 +147,7 @@ MEMBER = Table(
     SELECT i.activity, i.member, i.project, s.id, i.applied_on, i.consented_on, i.joined_on, i.left_on
     FROM incoming_member i LEFT JOIN site s USING (site)
     """,
+    renews={"left_on": ("s.left_on IS NULL", FILLED_ONCE)},
     refusals=(TAKEN_SITE,),
 )
 PERSON = Table(
@@ -162,6 +172,7 @@ GATEWAY = Table(
     SELECT i.gateway, s.id, i.firmware
     FROM incoming_gateway i LEFT JOIN site s USING (site) ORDER BY i.n
     """,
+    renews={"firmware": ("i.firmware IS NOT NULL", NOT_EMPTIED)},
 )
 METER = Table(
     name="meter",
@@ -189,6 +200,10 @@ METER = Table(
     FROM incoming_meter i LEFT JOIN site s USING (site) LEFT JOIN gateway g ON g.gateway = i.gateway
     ORDER BY i.n
     """,
+    renews={
+        "verified_until": ("s.verified_until IS NULL OR i.verified_until > s.verified_until", ONLY_LATER),
+        "calibration": ("i.calibration IS NOT NULL", NOT_EMPTIED),
+    },
 )
 EVENT = Table(
     name="meter_event",
@@ -220,15 +235,16 @@ TABLES = (PROJECT, SITE, MEMBER, PERSON, GATEWAY, METER, EVENT, KEY)  # in the o
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """Rows a table of the database: `added` now, `unchanged` because they were there."""
+    """Rows a table of the database: `added` now, `renewed` in a column that may be, `unchanged` because they were there."""
 
     added: Mapping[str, int]
+    renewed: Mapping[str, int]
     unchanged: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revocation:
-    """A key that has ended. The reason is the person's; the table `key` has no place for it."""
+    """A key that has ended: when, and why in the words of the person who ended it."""
 
     kid: str
     revoked_at: datetime
@@ -255,10 +271,19 @@ def enrol(connection: psycopg.Connection, enrolment: Enrolment, *, dry_run: bool
         errors = tuple(disagreements(connection, rows))
         if errors:
             raise EnrolmentErrors(errors, sound=enrolment)
-        unchanged = {table.name: connection.execute(set_aside(table)).rowcount for table in TABLES}
+        renewed = {table.name: connection.execute(renew(table)).rowcount if table.renews else 0 for table in TABLES}
+        unchanged = {table.name: connection.execute(set_aside(table)).rowcount - renewed[table.name] for table in TABLES}
         added = {table.name: add(connection, table) for table in TABLES}
         connection.execute(TOUCH)
-    return Counts(added=added, unchanged=unchanged)
+    return Counts(added=added, renewed=renewed, unchanged=unchanged)
+
+
+def renew(table: Table) -> str:
+    """Write the columns that may be renewed where they came with another value; that they may, `disagreements` has seen."""
+    key = next(iter(table.columns))
+    values = ", ".join(f"{name} = i.{name}" for name in table.renews)
+    other = " OR ".join(f"s.{name} IS DISTINCT FROM i.{name}" for name in table.renews)
+    return f"UPDATE {table.name} s SET {values} FROM incoming_{table.name} i WHERE s.{key} = i.{key} AND ({other})"
 
 
 def set_aside(table: Table) -> str:
@@ -282,15 +307,16 @@ def refused(connection: psycopg.Connection, enrolment: Enrolment) -> tuple[BadRo
 
 
 def revoke(connection: psycopg.Connection, kid: str, reason: str) -> Revocation:
-    """End a key, now, by the database's clock; a key that has ended keeps its time. Raises UnknownKeyError; ValueError without a reason."""
+    """End a key, now, by the database's clock; a key that has ended keeps its time and reason. Raises UnknownKeyError; ValueError without a reason."""
     if not text(reason).strip():
         raise ValueError("say why the key is revoked: the reason is empty")
     with connection.transaction():
-        connection.execute(REVOKE, {"kid": kid})
-        row = connection.execute(REVOKED_AT, {"kid": kid}).fetchone()
-    if row is None:
+        connection.execute(REVOKE, {"kid": kid, "reason": reason})
+        with connection.cursor(row_factory=class_row(Revocation)) as cursor:
+            revocation = cursor.execute(REVOKED_KEY, {"kid": kid}).fetchone()
+    if revocation is None:
         raise UnknownKeyError(f"no key {shown(kid)} is enrolled")
-    return Revocation(kid=kid, revoked_at=row[0], reason=reason)
+    return revocation
 
 
 @contextmanager
@@ -325,15 +351,21 @@ def disagreements(connection: psycopg.Connection, rows: Mapping[str, Sequence[Ro
 
 
 def different(table: Table) -> str:
-    """Rows that are there with other values: `n`, the values that come, the values that are there."""
-    here, there = (", ".join(f"{side}.{name}" for name in table.columns) for side in ("i", "s"))
+    """Rows that are there with other values, a renewal counted as none: `n`, the values that come, the values that are there."""
+    here, there = ", ".join(comes(table, name) for name in table.columns), ", ".join(f"s.{name}" for name in table.columns)
     keys = ", ".join(list(table.columns)[: table.keys])
     return f"SELECT i.n, {here}, {there} FROM incoming_{table.name} i JOIN ({table.stored}) s USING ({keys}) WHERE ({here}) IS DISTINCT FROM ({there})"
 
 
+def comes(table: Table, column: str) -> str:
+    may_be_renewed, _ = table.renews.get(column, ("", ""))
+    return f"CASE WHEN {may_be_renewed} THEN s.{column} ELSE i.{column} END" if may_be_renewed else f"i.{column}"
+
+
 def rewritten(table: Table, row: Row, both: Sequence[Any]) -> Iterator[BadRow]:
     size = len(table.columns)
-    for column, comes, is_there in zip(table.columns, both[:size], both[size:], strict=True):
-        if comes != is_there:
-            values = "another value is enrolled" if column in table.secret else f"{comes} here, {is_there} enrolled"
-            yield bad(row, column, f"{values}; what is enrolled is never rewritten")
+    for column, here, there in zip(table.columns, both[:size], both[size:], strict=True):
+        if here != there:
+            _, rule = table.renews.get(column, ("", NEVER))
+            values = "another value is enrolled" if column in table.secret else f"{here} here, {there} enrolled"
+            yield bad(row, column, f"{values}; {rule}")

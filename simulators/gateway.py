@@ -43,8 +43,9 @@ def publish(
 ) -> Sent:
     """Send the fleet's year to the broker at "host:port" and return when acks cover all of it.
 
-    With `live`, the live gateway adds five messages of a minute each about now. `every_s`: how often gateways take acks to come until one says. Raises PublishError when nothing moves for `patience_s`, and FleetError
-    when the folder holds no fleet. `stop`, once set, ends it early with what is settled so far.
+    With `live`, the live gateway adds five messages of a minute each about now. `every_s`: how often gateways take acks to come until an ack says how often.
+    Raises PublishError when nothing moves for `patience_s`, and FleetError when the folder holds no fleet. `stop`, once set, ends it early with what is
+    settled so far.
     """
     fleet = load(fleet_dir)
     with _own(fleet_dir), contextlib.closing(Spool(fleet_dir / "spool.db")) as spool:

@@ -89,11 +89,14 @@ class Desk:
             return set()
 
     async def take_up(self, topic: Topic, mine: set[int]) -> None:
-        """Judge again the meters of gateways in `mine` partitions that have new records."""
+        """Judge again the meters of gateways in `mine` partitions that have new records; what fails is tried again."""
         for gateway, meter in await self.do(lambda store: store.new_events()):
             spot = Spot(topic_id=topic.id, partition=partition(gateway, topic.partitions), offset=-1)
             if spot.partition in mine:
-                await self.do(partial(self._worker.take_up, spot=spot, gateway=gateway, meter=meter))
+                try:
+                    await self.do(partial(self._worker.take_up, spot=spot, gateway=gateway, meter=meter))
+                except Exception:
+                    log.exception("the new records of meter %d could not be taken up", meter)
 
     async def rejected(self, spot: Spot, row: tuple[Any, ...]) -> None:
         """Keep and count a rejected message, once."""
@@ -166,54 +169,32 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
     """The app with its two agents; `detect` is called with the changed intervals in the transaction that writes them, `ready` at each assignment."""
     worker = Worker(detect)
     desk, back_desk, records_desk = (Desk(settings.dsn, worker) for _ in range(3))
-    acks = Acks(settings, worker)
-    app = faust.App(
-        settings.group,
-        broker=f"kafka://{settings.kafka}",
-        store="memory://",
-        datadir=settings.data_dir,
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=16 << 20,
-        broker_session_timeout=6,
-        broker_heartbeat_interval=1,
-        broker_commit_interval=1.0,
-        stream_buffer_maxsize=8,
-    )
+    acks, mine = Acks(settings, worker), set[int]()
+    app = _app(settings)
     raw = {"value_type": bytes, "value_serializer": "raw", "key_serializer": "raw"}
 
-    def spot(event: Any) -> Spot:
-        return Spot(topic_id=settings.topics[event.message.topic].id, partition=event.message.partition, offset=event.message.offset)
+    async def settle(spot: Spot, event: Any) -> None:
+        acks.heard(await desk.segment(spot, event.value))
+        acks.turn()
+
+    async def keep(spot: Spot, event: Any) -> None:
+        await back_desk.rejected(spot, _rejected_row(event))
 
     @app.agent(app.topic(settings.telemetry, **raw), name="segments")
     async def segments(stream: Any) -> AsyncIterator[None]:
         async for event in stream.events():
-            try:
-                acks.heard(await desk.segment(spot(event), event.value))
-            except Exception as error:
-                await desk.trouble(spot(event), event.value, error)
-            acks.turn()
+            await _do(settings, desk, event, settle)
             yield
 
     @app.agent(app.topic(settings.rejected, **raw), name="rejected")
     async def rejected(stream: Any) -> AsyncIterator[None]:
         async for event in stream.events():
-            try:
-                await back_desk.rejected(spot(event), _rejected_row(event))
-            except Exception as error:
-                await back_desk.trouble(spot(event), event.value, error)
+            await _do(settings, back_desk, event, keep)
             yield
-
-    mine: set[int] = set()
 
     @app.timer(RECORDS_EVERY_S)
     async def take_up_records() -> None:
-        try:
-            await records_desk.take_up(settings.topics[settings.telemetry], mine)
-        except Exception:
-            log.exception("new swaps and resets could not be taken up; they are tried again")
+        await records_desk.take_up(settings.topics[settings.telemetry], mine)
 
     @app.timer(0.05)
     async def tell_gateways() -> None:
@@ -228,6 +209,33 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
         ready()
 
     return app
+
+
+async def _do(settings: Settings, desk: Desk, event: Any, work: Callable[[Spot, Any], Awaitable[None]]) -> None:
+    """Work on a record; nothing leaves here but that it is done, or kept as unread."""
+    spot = Spot(topic_id=settings.topics[event.message.topic].id, partition=event.message.partition, offset=event.message.offset)
+    try:
+        await work(spot, event)
+    except Exception as error:
+        await desk.trouble(spot, event.value, error)
+
+
+def _app(settings: Settings) -> faust.App:
+    return faust.App(
+        settings.group,
+        broker=f"kafka://{settings.kafka}",
+        store="memory://",
+        datadir=settings.data_dir,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=16 << 20,
+        broker_session_timeout=6,
+        broker_heartbeat_interval=1,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=8,
+    )
 
 
 def _rejected_row(event: Any) -> tuple[str, str, str, int, bytes]:

@@ -49,7 +49,7 @@ MOVE = """
 INSERT INTO position AS p (topic_id, partition, next_offset) VALUES (%(topic_id)s, %(partition)s, %(offset)s + 1)
 ON CONFLICT (topic_id, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset WHERE p.next_offset <= %(offset)s
 """
-HOLD = "SELECT FROM position WHERE topic_id = %(topic_id)s AND partition = %(partition)s FOR UPDATE"
+HOLD = "SELECT next_offset FROM position WHERE topic_id = %(topic_id)s AND partition = %(partition)s FOR UPDATE"
 EVIDENCE = """
 INSERT INTO evidence (topic_id, partition, "offset", messages, received_at, body)
 VALUES (%(topic_id)s, %(partition)s, %(offset)s, %(messages)s, to_timestamp(%(received_us)s / 1e6), %(body)s) RETURNING segment
@@ -234,9 +234,10 @@ class Store:
         """Move the position past this record; False if it is done already, or somebody else's."""
         return (await self.connection.execute(MOVE, spot.values())).rowcount == 1
 
-    async def hold(self, spot: Spot) -> None:
-        """Keep other workers from writing of this partition until the transaction ends."""
-        await self.connection.execute(HOLD, spot.values())
+    async def hold(self, spot: Spot) -> int | None:
+        """Keep other workers from writing of this partition until the transaction ends; the next offset to be done, None before the first."""
+        row = await (await self.connection.execute(HOLD, spot.values())).fetchone()
+        return None if row is None else int(row[0])
 
     async def put_evidence(self, spot: Spot, body: bytes, messages: int, received_us: int) -> int:
         cursor = await self.connection.execute(EVIDENCE, spot.values() | {"messages": messages, "received_us": received_us, "body": body})

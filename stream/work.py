@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -41,9 +42,11 @@ class Memory:
     registers: dict[int, Register] = field(default_factory=dict)
     chains: dict[int, Chain] = field(default_factory=dict)
     tails: dict[int, hh.Tail] = field(default_factory=dict)
+    positions: dict[tuple[UUID, int], int | None] = field(default_factory=dict)  # where this worker left each partition
 
     def drop(self) -> None:
-        for cache in (self.gateways, self.registers, self.chains, self.tails):
+        caches: tuple[dict[Any, Any], ...] = (self.gateways, self.registers, self.chains, self.tails, self.positions)
+        for cache in caches:
             cache.clear()
 
 
@@ -81,7 +84,7 @@ class Worker:
     async def take_up(self, store: Store, spot: Spot, gateway: str, meter: int) -> None:
         """Judge a meter's rows again with the swaps and resets that were recorded since; `spot` names the gateway's partition."""
         async with self._whole(store):
-            await store.hold(spot)
+            await self._hold(store, spot)
             self.memory.gateways.pop(gateway, None)
             since = await store.take_up_events(meter)
             if since is None:
@@ -104,7 +107,15 @@ class Worker:
                 self.memory.drop()
                 raise
 
+    async def _hold(self, store: Store, spot: Spot) -> None:
+        """Have the partition for this transaction; if another worker has gone on with it since, memory does not hold."""
+        place, now = (spot.topic_id, spot.partition), await store.hold(spot)
+        if self.memory.positions.setdefault(place, now) != now:
+            self.memory.drop()
+            self.memory.positions[place] = now
+
     async def _write(self, store: Store, spot: Spot, body: bytes, messages: list[Message]) -> None:
+        await self._hold(store, spot)
         if not await store.move(spot):
             raise AlreadyDone
         await self._learn(store, {message.gateway for message in messages})
@@ -128,6 +139,7 @@ class Worker:
                 *(("refused", reason, count) for reason, count in counts.items()),
             ],
         )
+        self.memory.positions[spot.topic_id, spot.partition] = spot.offset + 1
 
     async def _learn(self, store: Store, names: set[str]) -> None:
         """Read what memory lacks of these gateways."""

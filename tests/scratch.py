@@ -37,16 +37,22 @@ def down(name: str) -> list[str]:
     return [*processes.stop(home(name)), *stack.down(home(name))]
 
 
-def anew(name: str, say: Callable[[str], None]) -> Stack:
-    """The same without anything of before: the services have no data, the home holds nothing but what was fetched."""
+def emptied(name: str) -> Path:
+    """That home, stopped, with nothing in it but what was fetched."""
     down(name)
     scratch = home(name)
-    for folder in (scratch / "place", scratch):
-        shutil.rmtree(folder / "data", ignore_errors=True)
+    shutil.rmtree(scratch / "place" / "data", ignore_errors=True)
     for part in scratch.iterdir():
-        if part.name not in (*SHARED, "place", "lock") and not part.is_symlink():
-            shutil.rmtree(part) if part.is_dir() else part.unlink()
-    return stack.up(scratch, say)
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part)
+        elif part.name not in (*SHARED, "place"):
+            part.unlink()
+    return scratch
+
+
+def anew(name: str, say: Callable[[str], None]) -> Stack:
+    """The services of that home, running, without any data of before."""
+    return stack.up(emptied(name), say)
 
 
 def main(arguments: Sequence[str]) -> int:

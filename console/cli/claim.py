@@ -17,11 +17,12 @@ from rich.table import Table
 
 from console.cli import place
 from console.cli.build import build
+from console.cli.person import DID
 from console.cli.trouble import BAD_INPUT, NO, Trouble, say
 from registry_client import enquiry
 from registry_client.answer import AnswerError
 from registry_client.http import RegistryBusyError, RegistryRefusedError, enquire
-from verification import bundle_timescale, verify_timescale, walk_timescale
+from verification import bundle_timescale, signing_timescale, verify_timescale, walk_timescale
 from verification.case import RegistryAnswer
 from verification.claim import Activity, Claim
 from verification.claim_timescale import NoSuchClaimError, row_of
@@ -32,8 +33,8 @@ from verification.methodology.en_r_002 import FactorChoice
 from verification.page import render
 from verification.period import Period
 from verification.recompute import __main__ as second_count
+from verification.signing_timescale import BadStatementError, NotDecidedError, Record
 from verification.walk import NotAllowedError, Opinion
-from verification.walk_timescale import BadStatementError, NotDecidedError, Record
 
 claims = typer.Typer(no_args_is_help=True, help="Claims: a project and a period whose reduction is to be certified.")
 
@@ -84,7 +85,7 @@ def list_claims(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
     for r in rows:
         tonnes = "" if r["tonnes"] is None else str(r["tonnes"])
         table.add_row(r["claim"], r["state"], tonnes, str(r["start_on"]), str(r["end_on"]), r["verified_by"] or "", r["signed_by"] or "")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def verify(claim: ClaimId, person: As) -> None:
@@ -121,13 +122,13 @@ def statement(
     claim: ClaimId,
     out: Annotated[Path, typer.Option(help="Where to write the unsecured credential.")],
     person: Annotated[str | None, typer.Option("--as", help="Who will sign; who verified, if not given.")] = None,
-    did: Annotated[str | None, typer.Option(help="did:key:z6Mk… of the key that will sign.")] = None,
+    did: Annotated[str | None, typer.Option(help=f"{DID} of the key that will sign.")] = None,
     opinion: Annotated[Opinion, typer.Option(help="The body's opinion.")] = Opinion.UNMODIFIED,
     instead: Instead = None,
 ) -> None:
     """Write the statement of a verified claim, to be signed elsewhere (eddsa-jcs-2022) with the body's own key."""
     with _trouble(), _database() as connection:
-        content = walk_timescale.state_statement(connection, claim, person=person, did=did, opinion=opinion, instead=_records(instead), tell=say)
+        content = signing_timescale.state_statement(connection, claim, person=person, did=did, opinion=opinion, instead=_records(instead), tell=say)
     _write(out, content)
     say(f"{out}: the unsecured statement of {claim}; sign it elsewhere, then `jcredit sign {claim} --as PERSON --signature FILE`")
 
@@ -141,7 +142,7 @@ def sign(
     """Take the body's signature. Refused while an item that failed or could not run is undecided."""
     with _trouble(), _database() as connection:
         content = _read(signature)
-        tonnes, did = walk_timescale.sign(connection, claim, person=person, signature=content, instead=_records(instead), tell=say)
+        tonnes, did = signing_timescale.sign(connection, claim, person=person, signature=content, instead=_records(instead), tell=say)
     say(f"{claim} is signed by {person} ({did}): {tonnes} t")
 
 
@@ -178,8 +179,11 @@ def _back(claim: str, step: str, person: str, reason: str) -> None:
     say(f"{claim} is {state}")
 
 
-def report(claim: ClaimId, out: Annotated[Path, typer.Option(help="A folder for report.json, report.html, the statement and the body's files.")]) -> None:
-    """Write a verified claim's report: canonical JSON and one HTML page in Japanese and English."""
+def report(
+    claim: ClaimId,
+    out: Annotated[Path, typer.Option(help="A folder for report.json, report.html, statement.json as it was signed, and the body's files.")],
+) -> None:
+    """Write a verified claim's report: canonical JSON, one HTML page in Japanese and English, the statement once it is signed, the body's files in instead/."""
     with _trouble(), _database() as connection:
         files = report_files(connection, claim)
     for name, content in files.items():
@@ -188,16 +192,22 @@ def report(claim: ClaimId, out: Annotated[Path, typer.Option(help="A folder for 
 
 
 def report_files(connection: psycopg.Connection[Any], claim: str) -> dict[str, bytes]:
-    """report.json and report.html, as bytes."""
+    """Each file of the report's folder, by its name in there."""
     found, row = walk_timescale.verified(connection, claim), row_of(connection, claim)
     page = render(
         found.document(),
         sha256=found.sha256,
-        instead=walk_timescale.records(connection, claim),
+        instead=signing_timescale.records(connection, claim),
         steps=walk_timescale.steps(connection, claim),
         state=row["state"],
     )
-    return {"report.json": found.report, "report.html": page.encode()}
+    signed = signing_timescale.signed_statement(connection, claim)
+    return {
+        "report.json": found.report,
+        "report.html": page.encode(),
+        **({} if signed is None else {"statement.json": signed}),
+        **{f"instead/{name}": content for name, content in signing_timescale.files(connection, claim).items()},
+    }
 
 
 def bundle(claim: ClaimId, out: Annotated[Path, typer.Option(help="The bundle's file.")]) -> None:

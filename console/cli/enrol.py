@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.cli.place import dsn
-from console.cli.trouble import NO_SERVICE, Trouble, say
+from console.cli.trouble import NO_SERVICE, Trouble
 from ingest.enrolment import BadRow, Enrolment, EnrolmentErrors, read
 from ingest.timescale import Counts, UnknownKeyError, known, refused
 from ingest.timescale import enrol as write
@@ -35,7 +35,8 @@ def register(app: typer.Typer) -> None:
 def enrol(files: Files, dry_run: DryRun = False) -> None:
     """Enrol projects, members, sites, gateways with their keys, meters and meter events: all of the files or nothing.
 
-    Needs the database (`jcredit up`). What is enrolled already and has equal values is unchanged; other values are an error.
+    Needs the database (`jcredit up`). What is enrolled already and has equal values is unchanged; other values are an error, except a day on which a
+    member left, a gateway's firmware, a meter's verification and calibration, which may be renewed.
     """
     contents = {str(file): content_of(file) for file in files}
     with psycopg.connect(dsn(), autocommit=True) as connection, Console(stderr=True).status("reading and writing the enrolment"):
@@ -56,7 +57,6 @@ def revoke(kid: Kid, reason: Reason) -> None:
     except (UnknownKeyError, ValueError) as error:
         raise Trouble(str(error)) from error
     typer.echo(f"{revocation.kid} revoked at {revocation.revoked_at.isoformat()}: {revocation.reason}")
-    say("the database keeps the time but has no place for the reason yet: keep this line")
 
 
 def content_of(file: Path) -> bytes:
@@ -81,7 +81,8 @@ def listed(errors: Sequence[BadRow]) -> str:
 def shown(counts: Counts, *, dry_run: bool) -> Table:
     table = Table("table", title="would be enrolled (dry run)" if dry_run else "enrolled", title_justify="left")
     table.add_column("added", justify="right")
+    table.add_column("renewed", justify="right")
     table.add_column("unchanged", justify="right")
     for name, added in counts.added.items():
-        table.add_row(name, f"{added:,}", f"{counts.unchanged[name]:,}")
+        table.add_row(name, f"{added:,}", f"{counts.renewed[name]:,}", f"{counts.unchanged[name]:,}")
     return table

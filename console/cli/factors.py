@@ -84,7 +84,7 @@ def list_factors(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     table = Table("fiscal year", "kind", "kg-CO2/kWh", "source", "loaded by", "confirmed by")
     for f in found:
         table.add_row(str(f.fiscal_year), f.kind, str(f.kg_per_kwh), f.source, f.loaded_by, f.confirmed_by or "not confirmed")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 def _may(connection: psycopg.Connection[Any], person: str, roles: tuple[Role, ...]) -> None:

@@ -13,6 +13,8 @@ from console.cli.trouble import NO, Trouble, say
 from verification import person_timescale
 from verification.walk import NotAllowedError, Role
 
+DID = "did[not bold]:[/]key:z6Mk…"  # for help: rich would make a picture of what stands between two colons
+
 people = typer.Typer(no_args_is_help=True, help="Who may act: operators, verifiers, reviewers, administrators.")
 
 
@@ -26,7 +28,7 @@ def add(
     person: Annotated[str, typer.Argument(help="A name that stands in reports, as vb-tanaka.")],
     role: Annotated[Role, typer.Option(help="What the person may do; one role each.")],
     organisation: Annotated[str | None, typer.Option(help="Whom the person works for.")] = None,
-    did: Annotated[str | None, typer.Option(help="did:key:z6Mk… of the key that signs for the person; the key itself never comes here.")] = None,
+    did: Annotated[str | None, typer.Option(help=f"{DID} of the key that signs for the person; the key itself never comes here.")] = None,
 ) -> None:
     """Add a person, once. The same again changes nothing."""
     try:
@@ -50,4 +52,4 @@ def list_people(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
     table = Table("person", "role", "organisation", "did")
     for p in found:
         table.add_row(p.person, p.role, p.organisation or "", p.did or "")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # a DID has :key: in it

@@ -26,7 +26,7 @@ SELECT * FROM ({SEEN}) AS g WHERE %(standing)s::text IS NULL OR standing = %(sta
 ORDER BY array_position(ARRAY['silent', 'never', 'offline', 'heard'], standing), received_at NULLS FIRST, gateway LIMIT {A_PAGE} OFFSET %(skip)s
 """
 GATEWAY = f"{SEEN} WHERE g.gateway = %(gateway)s"
-KEYS = "SELECT kid, enrolled_at, revoked_at FROM key WHERE gateway = %(id)s ORDER BY enrolled_at, kid"
+KEYS = "SELECT kid, enrolled_at, revoked_at, revoked_reason FROM key WHERE gateway = %(id)s ORDER BY enrolled_at, kid"
 CHAIN = """
 SELECT (SELECT settled_seq FROM chain WHERE gateway = %(id)s) AS settled_seq, max(seq) AS last_seq, count(*) AS messages, max(seq) + 1 - count(*) AS holes
 FROM message WHERE gateway = %(id)s

@@ -12,10 +12,10 @@ from registry_client import app as registry_client
 from registry_client.answer import AnswerError
 from registry_client.http import RegistryBusyError, RegistryRefusedError
 from registry_client.timescale import IssuedBlock, NoClaimError, NotIssuableError
-from verification import person_timescale, walk_timescale
+from verification import person_timescale, signing_timescale, walk_timescale
 from verification.claim_timescale import NoSuchClaimError
+from verification.signing_timescale import NotDecidedError, Record
 from verification.walk import BACK, NotAllowedError, Opinion
-from verification.walk_timescale import NotDecidedError, Record
 
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NoSuchClaimError, 404),
@@ -36,13 +36,13 @@ def statement(at: Desk, claim: str, person: str, *, did: str, opinion: str, inst
     with _taking(at) as (connection, tell):
         records = [Record(item=item, file_name=name, content=content) for item, (name, content) in instead.items()]
         chosen = Opinion(opinion or Opinion.UNMODIFIED)
-        return walk_timescale.state_statement(connection, claim, person=person, did=did or None, opinion=chosen, instead=records, tell=tell)
+        return signing_timescale.state_statement(connection, claim, person=person, did=did or None, opinion=chosen, instead=records, tell=tell)
 
 
 def sign(at: Desk, claim: str, person: str, *, credential: bytes) -> None:
     """Take the statement as it was signed elsewhere."""
     with _taking(at) as (connection, tell):
-        walk_timescale.sign(connection, claim, person=person, signature=credential, tell=tell)
+        signing_timescale.sign(connection, claim, person=person, signature=credential, tell=tell)
 
 
 def sign_document(at: Desk, claim: str, person: str, *, document: Mapping[str, Any]) -> None:

@@ -3,9 +3,12 @@
 All fleets here have the same registers under other names (`prefix`), so that what became of one can be compared with what became of another.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,8 @@ from typing import Any
 
 import psycopg
 
+from anomaly.timescale import SlotTests
+from console.cli.rebuild import SCHEMA
 from deploy.local import processes, service
 from deploy.local.stack import Stack
 from ingest import enrolment, timescale
@@ -23,8 +28,9 @@ from simulators import gateway
 from simulators.delivery import Sent
 from simulators.folder import Fleet
 from simulators.spool import Spool
+from stream import rebuild_timescale
 
-MEMBERS, DAYS = 8, 120
+MEMBERS, DAYS = 8, 80
 ACK_EVERY_S = 1.0  # so that a repeat, which is what ends a gateway's doubt, is not waited for long
 PROCESSES = ("bridge-0", "bridge-1", "worker-0", "jobs")
 PATIENCE_S = 120.0
@@ -42,6 +48,7 @@ FLAGS = """
 SELECT regexp_replace(m.meter, %(prefix)s, ''), extract(epoch FROM f.end_at)::bigint, f.code, f.level, f.observed, f.bound, f.energy_at_stake_wh
 FROM flag f JOIN meter m ON m.id = f.meter WHERE m.meter LIKE %(like)s ORDER BY 1, 2, 3
 """
+COUNTED = ("accepted", "conflicting", "refused")
 TALLY = "SELECT what, sum(count)::bigint FROM tally GROUP BY what"
 
 
@@ -80,7 +87,19 @@ def outcome(dsn: str, prefix: str) -> Outcome:
 
 
 def tally(dsn: str) -> dict[str, int]:
-    return {"accepted": 0, "conflicting": 0, "refused": 0} | dict(_rows(dsn, TALLY))
+    return dict.fromkeys(COUNTED, 0) | dict(_rows(dsn, TALLY))
+
+
+def counted_once(stack: Stack, fleet: Fleet, prefix: str, before: dict[str, int]) -> None:
+    """Exactly the messages that were made are stored, each once and under its hash, and the counts say the same."""
+    sent, held, after = made(fleet), stored(stack.dsn, prefix), tally(stack.dsn)
+    assert (len(held), set(held)) == (len(sent), sent)
+    assert {what: after[what] - before[what] for what in COUNTED} == {"accepted": len(sent), "conflicting": 0, "refused": 0}
+
+
+def difference(dsn: str) -> str | None:
+    """What `jcredit rebuild --check` finds."""
+    return asyncio.run(rebuild_timescale.check(dsn, SCHEMA.read_text(), SlotTests()))
 
 
 def _rows(dsn: str, query: str, **values: str) -> list[Any]:
@@ -89,10 +108,10 @@ def _rows(dsn: str, query: str, **values: str) -> list[Any]:
 
 
 class Load:
-    """A fleet that is sending, in a thread, until all of it is settled."""
+    """A fleet that is sending, in a thread, until all of it is settled; with `pause_s` between handfuls, to last longer."""
 
-    def __init__(self, stack: Stack, fleet: Fleet, prefix: str) -> None:
-        self._stack, self._fleet, self._prefix = stack, fleet, prefix
+    def __init__(self, stack: Stack, fleet: Fleet, prefix: str, *, pause_s: float = 0) -> None:
+        self._stack, self._fleet, self._prefix, self._pause_s = stack, fleet, prefix, pause_s
         self._total = len(made(fleet))
         self._sent: Sent | None = None
         self._error: Exception | None = None
@@ -109,20 +128,27 @@ class Load:
 
     def _publish(self) -> None:
         try:
-            self._sent = gateway.publish(self._fleet.folder, self._stack.mqtt, stop=self._stop, patience_s=PATIENCE_S, every_s=ACK_EVERY_S)
+            self._sent = gateway.publish(
+                self._fleet.folder, self._stack.mqtt, progress=lambda *_: wait_s(self._pause_s), stop=self._stop, patience_s=PATIENCE_S, every_s=ACK_EVERY_S
+            )
         except Exception as error:
             self._error = error
 
-    def reach(self, share: float) -> float:
-        """Wait until this share of the messages is committed; the share that was there when we looked."""
+    def reach(self, share: float) -> None:
+        """Wait until this share of the messages is committed."""
         with psycopg.connect(self._stack.dsn, autocommit=True) as connection:
-            until = time.monotonic() + PATIENCE_S
-            while time.monotonic() < until:
-                row = connection.execute(COMMITTED, {"like": f"gw-{self._prefix}%"}).fetchone()
-                if row and row[0] >= share * self._total:
-                    return float(row[0] / self._total)
-                time.sleep(0.01)
-        raise AssertionError(f"less than {share:.0%} of {self._total} messages were committed in {PATIENCE_S:.0f} s")
+            wait(lambda: self._committed(connection) >= share * self._total, f"{share:.0%} of {self._total} messages to be committed")
+
+    def moves(self) -> None:
+        """Wait until more is committed than now."""
+        with psycopg.connect(self._stack.dsn, autocommit=True) as connection:
+            now = self._committed(connection)
+            assert now < self._total, "the load was over too early"
+            wait(lambda: self._committed(connection) > now, f"more than {now} messages to be committed")
+
+    def _committed(self, connection: psycopg.Connection) -> int:
+        row = connection.execute(COMMITTED, {"like": f"gw-{self._prefix}%"}).fetchone()
+        return int(row[0]) if row else 0
 
     def settled(self) -> Sent:
         """Wait until the gateways have heard that all is settled."""
@@ -150,7 +176,25 @@ def set_to(name: str, value: str) -> Iterator[None]:
         os.environ.pop(name) if before is None else os.environ.__setitem__(name, before)
 
 
-def kill_process(stack: Stack, *names: str) -> None:
+@contextlib.contextmanager
+def second_worker(stack: Stack) -> Iterator[None]:
+    """A worker with number 1 beside the keeper's, from when it has partitions."""
+    mark, log = stack.home / "run" / "worker-1.ready", stack.home / "log" / "worker-1.log"
+    mark.unlink(missing_ok=True)
+    environment = {**os.environ, "JCREDIT_HOME": str(stack.home), "JCREDIT_ACK_EVERY_S": str(ACK_EVERY_S)}
+    command = [sys.executable, "-m", "console.cli", "run", "worker", "--number", "1"]
+    with log.open("ab") as out, subprocess.Popen(command, cwd=processes.ROOT, env=environment, stdout=out, stderr=out) as process:
+        try:
+            wait(mark.exists, f"the second worker, see {log}")
+            yield
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+
+
+def kill_processes(stack: Stack, *names: str) -> None:
     """kill -9; their keeper starts them again."""
     pids = processes.pids(stack.home)
     for name in names:
@@ -176,4 +220,8 @@ def wait(true: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) ->
     while not true():
         if time.monotonic() > until:
             raise AssertionError(f"waited {patience_s:.0f} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.01)
+
+
+def wait_s(seconds: float) -> None:
+    time.sleep(seconds)

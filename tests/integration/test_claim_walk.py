@@ -12,8 +12,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from anomaly.timescale import SlotTests
+from console.cli import app
 from ingest.enrolment import read
 from ingest.segment import Message, pack
 from ingest.timescale import enrol, known
@@ -22,16 +24,16 @@ from simulators.gateway import spool_year
 from simulators.spool import Spool
 from stream.timescale import Spot, Store
 from stream.work import Worker
-from verification import bundle_timescale, factors_timescale, person_timescale, walk_timescale
+from verification import bundle_timescale, factors_timescale, person_timescale, signing_timescale, walk_timescale
 from verification.case import RegistryAnswer
 from verification.claim import Activity, Claim
 from verification.claim_timescale import NoSuchClaimError
 from verification.evidence import bundle
 from verification.period import Period
 from verification.recompute.__main__ import answer
+from verification.signing_timescale import BadStatementError, NotDecidedError, Record
 from verification.verify_timescale import Verified, verify
 from verification.walk import NotAllowedError, Opinion, State
-from verification.walk_timescale import BadStatementError, NotDecidedError, Record
 
 pytestmark = pytest.mark.services
 
@@ -118,7 +120,7 @@ def records(items: tuple[str, ...]) -> list[Record]:
 
 def signature(world: World, claim: str, opinion: Opinion = Opinion.UNMODIFIED, seed: bytes = SEED) -> bytes:
     with psycopg.connect(world.dsn, autocommit=True) as connection:
-        content = walk_timescale.state_statement(connection, claim, person=None, did=None, opinion=opinion, tell=hush)
+        content = signing_timescale.state_statement(connection, claim, person=None, did=None, opinion=opinion, tell=hush)
     return json.dumps(body.secure(json.loads(content), seed, "2026-11-22T00:00:00Z")).encode()
 
 
@@ -126,7 +128,7 @@ def signed(world: World, claim: str) -> None:
     found = verified(world, claim)
     secured = signature(world, claim)
     with psycopg.connect(world.dsn, autocommit=True) as connection:
-        walk_timescale.sign(connection, claim, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
+        signing_timescale.sign(connection, claim, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
 
 
 def state_of(world: World, claim: str) -> str:
@@ -169,10 +171,10 @@ def test_the_walk_to_the_ledger(world: World) -> None:
     secured = signature(world, claim)
     with psycopg.connect(world.dsn, autocommit=True) as connection:
         with pytest.raises(NotDecidedError) as caught:
-            walk_timescale.sign(connection, claim, person="vb", signature=secured, tell=hush)
+            signing_timescale.sign(connection, claim, person="vb", signature=secured, tell=hush)
         assert caught.value.items == found.needs_person
-        walk_timescale.sign(connection, claim, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
-        walk_timescale.sign(connection, claim, person="vb", signature=secured, tell=hush)
+        signing_timescale.sign(connection, claim, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
+        signing_timescale.sign(connection, claim, person="vb", signature=secured, tell=hush)
         with pytest.raises(NotAllowedError, match="vb is verifier"):
             walk_timescale.approve(connection, claim, person="vb", tell=hush)
         assert walk_timescale.approve(connection, claim, person="sa", tell=hush) == (State.APPROVED, 1, 1)
@@ -184,6 +186,28 @@ def test_the_walk_to_the_ledger(world: World) -> None:
     assert certified == (5,)  # the sixth plant was not measured in April
 
 
+def test_the_report_is_one_folder_with_the_signed_statement_and_the_bodys_files(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JCREDIT_DSN", world.dsn)
+    claim = draft(world)
+    found = verified(world, claim)
+    out = tmp_path / "report"
+    assert CliRunner().invoke(app, ["report", claim, "--out", str(out)]).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
+    secured = signature(world, claim)
+    own = [*records(found.needs_person), *(Record(item="C11", file_name="../peers 表.txt", content=text) for text in (b"one way", b"another way"))]
+    with psycopg.connect(world.dsn, autocommit=True) as connection:
+        signing_timescale.sign(connection, claim, person="vb", signature=secured, instead=own, tell=hush)
+
+    assert CliRunner().invoke(app, ["report", claim, "--out", str(out)]).stdout == f"{out / 'report.html'}\n"
+    assert (out / "report.json").read_bytes() == found.report
+    assert json.loads((out / "statement.json").read_bytes()) == json.loads(secured)
+    named = {path.name: path.read_bytes() for path in (out / "instead").iterdir()}
+    assert {f"{item}-{item}.txt": f"looked at {item} by hand".encode() for item in found.needs_person}.items() <= named.items()
+    assert sorted(content for name, content in named.items() if "peers" in name) == [b"another way", b"one way"]
+    assert "C11-peers_表.txt" in named
+    assert len(named) == len(found.needs_person) + 2
+
+
 def test_what_was_signed_must_be_the_statement_byte_for_byte(world: World) -> None:
     claim = draft(world)
     found = verified(world, claim)
@@ -193,11 +217,11 @@ def test_what_was_signed_must_be_the_statement_byte_for_byte(world: World) -> No
     forged = json.dumps(body.secure(statement, SEED, "2026-11-22T00:00:00Z")).encode()
     with psycopg.connect(world.dsn, autocommit=True) as connection:
         with pytest.raises(BadStatementError, match="byte for byte"):
-            walk_timescale.sign(connection, claim, person="vb", signature=forged, instead=records(found.needs_person), tell=hush)
+            signing_timescale.sign(connection, claim, person="vb", signature=forged, instead=records(found.needs_person), tell=hush)
         with pytest.raises(BadStatementError, match="no JSON"):
-            walk_timescale.sign(connection, claim, person="vb", signature=b"\x00", tell=hush)
+            signing_timescale.sign(connection, claim, person="vb", signature=b"\x00", tell=hush)
         with pytest.raises(BadStatementError, match="proof"):
-            walk_timescale.sign(connection, claim, person="vb", signature=json.dumps(statement).encode(), tell=hush)
+            signing_timescale.sign(connection, claim, person="vb", signature=json.dumps(statement).encode(), tell=hush)
     assert state_of(world, claim) == "verified"
 
 
@@ -208,14 +232,14 @@ def test_a_person_signs_with_one_key(world: World) -> None:
         other = signature(world, claim, seed=bytes(32))
         person_timescale.bind_did(connection, "vb", body.did(SEED))
         with pytest.raises(BadStatementError, match="but the key of vb is"):
-            walk_timescale.sign(connection, claim, person="vb", signature=other, instead=records(found.needs_person), tell=hush)
+            signing_timescale.sign(connection, claim, person="vb", signature=other, instead=records(found.needs_person), tell=hush)
 
 
 def test_an_adverse_opinion_may_be_signed_and_never_leads_to_issue(world: World) -> None:
     claim = draft(world)
     verified(world, claim)
     with psycopg.connect(world.dsn, autocommit=True) as connection:
-        walk_timescale.sign(connection, claim, person="vb", signature=signature(world, claim, Opinion.ADVERSE), tell=hush)
+        signing_timescale.sign(connection, claim, person="vb", signature=signature(world, claim, Opinion.ADVERSE), tell=hush)
         with pytest.raises(NotAllowedError, match="adverse"):
             walk_timescale.approve(connection, claim, person="sa", tell=hush)
         assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
@@ -229,9 +253,9 @@ def test_nothing_is_certified_twice_and_a_returned_claim_frees_its_period(world:
     secured = signature(world, second)
     with psycopg.connect(world.dsn, autocommit=True) as connection:
         with pytest.raises(NotAllowedError, match="twice"):
-            walk_timescale.sign(connection, second, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
+            signing_timescale.sign(connection, second, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
         assert walk_timescale.walk_back(connection, first, "return", person="sa", reason="a meter was read wrong", tell=hush) is State.RETURNED
-        walk_timescale.sign(connection, second, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
+        signing_timescale.sign(connection, second, person="vb", signature=secured, instead=records(found.needs_person), tell=hush)
         kinds = [r[0] for r in connection.execute("SELECT kind FROM ledger ORDER BY entry")]
     assert kinds == ["reduction verified", "corrected", "reduction verified"]
     again = verified(world, first)

@@ -59,7 +59,9 @@ INSERT INTO gateway (gateway, site) SELECT 'gw-' || id, id FROM site;
 INSERT INTO key (kid, gateway, public_key, revoked_at) SELECT 'k-' || id, id, decode(repeat('ab', 32), 'hex'), CASE WHEN id = 2 THEN now() END FROM gateway;
 INSERT INTO meter (meter, site, gateway, register, modulus_wh, specified, verified_until)
 SELECT 'm-' || s.id || '-' || left(r, 1), s.id, s.id, r, 1000000000, true, '2030-01-01' FROM site s, unnest(ARRAY['generation', 'export']) r;
-INSERT INTO gateway_seen SELECT id, now() - interval '30 hours' FROM gateway WHERE gateway = 'gw-1';
+INSERT INTO evidence (topic_id, partition, "offset", messages, received_at, body)
+SELECT gen_random_uuid(), 0, n, 1, now() - make_interval(hours => 40 - 10 * n), '' FROM generate_series(0, 1) AS n;
+INSERT INTO message (gateway, seq, hash, segment, place) SELECT 1, "offset", '', segment, 0 FROM evidence;
 INSERT INTO gateway_status SELECT id, 'online', now() - interval '31 hours', %(script)s, 96, -1500, now() FROM gateway WHERE gateway = 'gw-1';
 INSERT INTO interval (meter, end_at, register_wh, start_at, energy_wh, state, rule_set)
 SELECT m.id, at, wh * n, at - interval '30 min', wh, 1, 'r-1'

@@ -114,11 +114,12 @@ def test_every_value_arrives(connection: psycopg.Connection) -> None:
         ("sites.csv", "s-0,39.7", "s-0,39.8", "sites.csv:2: lat: 39.8 here, 39.7 enrolled"),
         ("members.csv", "mb-1,a-1", "mb-9,a-1", "members.csv:3: member: mb-9 here, mb-1 enrolled"),
         ("members.csv", "太郎1", "花子", "members.csv:3: name: another value is enrolled"),
-        ("gateways.csv", "s-1,1.0", "s-1,1.1", "gateways.csv:3: firmware: 1.1 here, 1.0 enrolled"),
+        ("gateways.csv", "s-1,1.0", "s-1,", "gateways.csv:3: firmware: None here, 1.0 enrolled; it may be renewed but not emptied"),
         ("gateways.csv", key("k-1"), key("other"), "gateways.csv:3: public_key: another value is enrolled"),
         ("gateways.csv", "k-1,", "k-1b,", "gateways.csv:3: public_key: is the public key of k-1 already"),
         ("meters.csv", "m-0-e,s-0,gw-0,export", "m-0-e,s-0,gw-0,pcs", "meters.csv:3: register: pcs here, export enrolled"),
-        ("meters.csv", "2029-03", "2030-03", "meters.csv:2: verified_until: 2030-04-01 here, 2029-04-01 enrolled"),
+        ("meters.csv", "2029-03", "2028-03", "meters.csv:2: verified_until: 2028-04-01 here, 2029-04-01 enrolled; it may be renewed to a later day"),
+        ("meters.csv", "2029-03", "", "meters.csv:2: verified_until: None here, 2029-04-01 enrolled; it may be renewed to a later day"),
         ("events.csv", "500", "501", "events.csv:2: closing_wh: 501 here, 500 enrolled"),
     ],
 )
@@ -129,6 +130,54 @@ def test_other_values_are_an_error_that_names_row_and_column(connection: psycopg
     told = refused(connection, tables | {file: tables[file].replace(old, new, 1)})
     assert [line for line in told if line.startswith(said)], told
     assert sizes(connection) == before
+
+
+LEAVER = "member,activity,site,applied_on,consented_on,left_on,name,address\nmb-1,a-1,s-1,2021-03-01,2021-03-01,{},秋田　太郎1,秋田市\n"
+
+
+def test_a_leaver_is_recorded_once(connection: psycopg.Connection) -> None:
+    put(connection, programme(2))
+    left = put(connection, {"members.csv": LEAVER.format("2022-01-01")})
+    assert (left.added["member"], left.renewed["member"], left.unchanged["member"]) == (0, 1, 0)
+    again = put(connection, {"members.csv": LEAVER.format("2022-01-01")})
+    assert (again.renewed["member"], again.unchanged["member"]) == (0, 1)
+    for other, here in (("2022-02-01", "2022-02-01"), ("", "None")):
+        told = refused(connection, {"members.csv": LEAVER.format(other)})
+        assert told == [f"members.csv:2: left_on: {here} here, 2022-01-01 enrolled; it is filled once"]
+    assert connection.execute("SELECT activity, left_on FROM member ORDER BY 1").fetchall() == [("a-0", None), ("a-1", date(2022, 1, 1))]
+
+
+def test_a_leaver_with_another_value_beside_it_is_an_error(connection: psycopg.Connection) -> None:
+    put(connection, programme(2))
+    told = refused(connection, {"members.csv": LEAVER.format("2022-01-01").replace("a-1,s-1,2021-03-01", "a-1,s-1,2021-03-02")})
+    assert told == ["members.csv:2: applied_on: 2021-03-02 here, 2021-03-01 enrolled; what is enrolled is never rewritten"]
+    assert one(connection, "SELECT count(*) FROM member WHERE left_on IS NOT NULL") == (0,)
+
+
+def test_firmware_verification_and_calibration_are_renewed(connection: psycopg.Connection) -> None:
+    tables = programme(2)
+    put(connection, tables)
+    since = one(connection, "SELECT clock_timestamp()")[0]
+    newer = {
+        "gateways.csv": tables["gateways.csv"].replace("s-1,1.0", "s-1,1.1"),
+        "meters.csv": "meter,site,gateway,register,modulus_wh,verified_until,calibration\n"
+        "m-0-g,s-0,gw-0,generation,1000000000,2031-03,c-2029\nm-0-e,s-0,gw-0,export,1000000000,2029-03,\n",
+    }
+    assert put(connection, newer, dry_run=True).renewed == put(connection, newer).renewed
+    again = put(connection, newer)
+    assert (again.renewed["gateway"], again.unchanged["gateway"], again.renewed["meter"], again.unchanged["meter"]) == (0, 2, 0, 2)
+    assert connection.execute("SELECT gateway, firmware FROM gateway ORDER BY 1").fetchall() == [("gw-0", "1.0"), ("gw-1", "1.1")]
+    assert one(connection, "SELECT verified_until, calibration FROM meter WHERE meter = 'm-0-g'") == (date(2031, 4, 1), "c-2029")
+    assert one(connection, "SELECT count(*) FROM meter WHERE verified_until = '2029-04-01' AND calibration IS NULL") == (5,)
+    assert connection.execute("SELECT count(*) FROM key WHERE changed_at > %(since)s", {"since": since}).fetchone() == (0,)
+
+
+def test_renewed_rows_are_counted_by_table(connection: psycopg.Connection) -> None:
+    tables = programme(2)
+    put(connection, tables)
+    counts = put(connection, tables | {"meters.csv": tables["meters.csv"].replace("2029-03", "2030-03", 2)})
+    assert {name: count for name, count in counts.renewed.items() if count} == {"meter": 2}
+    assert list(counts.unchanged.values()) == [1, 2, 2, 2, 2, 4, 1, 2]
 
 
 def test_one_conflict_keeps_out_all_the_rest(connection: psycopg.Connection) -> None:
@@ -180,12 +229,21 @@ def test_a_new_key_or_meter_is_a_change_of_all_keys_of_its_gateway_and_of_no_oth
 def test_a_revoked_key_ends_by_the_clock_and_keeps_its_time(connection: psycopg.Connection) -> None:
     put(connection, programme(1))
     first = revoke(connection, "k-0", "the gateway was stolen")
-    assert one(connection, "SELECT revoked_at, changed_at FROM key") == (first.revoked_at, first.revoked_at)
-    assert revoke(connection, "k-0", "said again").revoked_at == first.revoked_at
+    assert one(connection, "SELECT revoked_at, changed_at, revoked_reason FROM key") == (first.revoked_at, first.revoked_at, "the gateway was stolen")
+    assert revoke(connection, "k-0", "said again") == first
+    assert one(connection, "SELECT changed_at, revoked_reason FROM key") == (first.revoked_at, "the gateway was stolen")
     with pytest.raises(UnknownKeyError, match="'k-9' is enrolled"):
         revoke(connection, "k-9", "a slip")
     with pytest.raises(ValueError, match="reason is empty"):
         revoke(connection, "k-0", " ")
+
+
+def test_a_key_revoked_before_reasons_were_kept_gets_its_reason_and_keeps_its_time(connection: psycopg.Connection) -> None:
+    put(connection, programme(1))
+    connection.execute("UPDATE key SET revoked_at = '2026-01-01 00:00+09'")
+    ended = revoke(connection, "k-0", "stolen, see letter")
+    assert (ended.revoked_at.isoformat(), ended.reason) == ("2025-12-31T15:00:00+00:00", "stolen, see letter")
+    assert one(connection, "SELECT revoked_at, revoked_reason FROM key") == (ended.revoked_at, ended.reason)
 
 
 def test_a_revoked_kid_never_returns_nor_does_its_public_key(connection: psycopg.Connection) -> None:
@@ -237,7 +295,7 @@ def test_the_command_enrols_and_says_how_many(jcredit: Any, connection: psycopg.
     assert (dry.returncode, "dry run" in dry.stdout, set(sizes(connection))) == (0, True, {0}), dry.stderr
     done = jcredit("enrol", *tables)
     assert (done.returncode, sizes(connection)) == (0, [1, 2, 2, 2, 2, 6, 1, 2]), done.stderr
-    assert [line.split() for line in done.stdout.splitlines() if "meter " in line] == [["│", "meter", "│", "6", "│", "0", "│"]]
+    assert [line.split() for line in done.stdout.splitlines() if "meter " in line] == [["│", "meter", "│", "6", "│", "0", "│", "0", "│"]]
 
 
 def test_the_command_lists_every_error_and_loads_nothing(jcredit: Any, connection: psycopg.Connection) -> None:
@@ -268,5 +326,6 @@ def test_the_command_revokes(jcredit: Any, connection: psycopg.Connection) -> No
     put(connection, programme(1))
     done = jcredit("key", "revoke", "k-0", "--reason", "stolen")
     assert (done.returncode, done.stdout.startswith("k-0 revoked at ")) == (0, True), done.stderr
-    assert one(connection, "SELECT revoked_at IS NOT NULL FROM key") == (True,)
+    assert (done.stdout.endswith(": stolen\n"), done.stderr) == (True, "")
+    assert one(connection, "SELECT revoked_at IS NOT NULL, revoked_reason FROM key") == (True, "stolen")
     assert jcredit("key", "revoke", "k-7", "--reason", "stolen").returncode == 2

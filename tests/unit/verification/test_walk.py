@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 
 from verification.period import JST_S, Period, add_months, add_years, fiscal_year, unix
+from verification.signing_timescale import Record
 from verification.walk import APPROVE, BACK, SIGN, SUSPEND, VERIFY, WITHDRAW, NotAllowedError, Opinion, Role, State, Step, allowed
-from verification.walk_timescale import Record
 
 
 def may(step: Step, state: State, role: Role, **barred: str | None) -> bool:
