@@ -26,6 +26,9 @@ from stream.work import AlreadyDone, Detect, Worker
 
 MOST_ATTEMPTS, ENDED = 3, 70
 RECORDS_EVERY_S = 3.0
+# A worker that is paused in the middle of a segment holds its position: without an end to that, whoever takes over would wait for it for ever.
+HELD = "-c transaction_timeout=60s"
+AWAY = (psycopg.OperationalError, psycopg.errors.TransactionTimeout)
 log = logging.getLogger("jcredit.stream")
 
 
@@ -54,7 +57,7 @@ class Desk:
 
     async def store(self) -> Store:
         if self._store is None or self._store.connection.closed:
-            self._store = Store(await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5))
+            self._store = Store(await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5, options=HELD))
         return self._store
 
     async def do(self, work: Callable[[Store], Awaitable[Any]]) -> Any:
@@ -63,7 +66,7 @@ class Desk:
         while True:
             try:
                 return await work(await self.store())
-            except psycopg.OperationalError as error:
+            except AWAY as error:
                 log.warning("the database does not answer, trying again: %s", str(error).strip())
                 await self._lose()
                 await asyncio.sleep(pause)

@@ -169,11 +169,11 @@ def signed_statement(connection: psycopg.Connection[Any], claim: str) -> bytes |
 
 
 def files(connection: psycopg.Connection[Any], claim: str) -> dict[str, bytes]:
-    """The body's own files of the present round by a name that any folder can hold: `C11-peers.txt`."""
+    """The body's own files of the present round by a name that says the item and that any folder can hold: `C11-peers.txt`."""
     found: dict[str, bytes] = {}
     for item, file_name, digest, content in connection.execute(INSTEAD_FILES, [claim]):
         plain = STRANGE.sub("_", file_name)[-MOST_NAME:]
-        name = f"{item}-{plain}"
+        name = plain if plain.startswith(item) else f"{item}-{plain}"
         found[name if name not in found else f"{item}-{digest[:8]}-{plain}"] = bytes(content)
     return found
 

@@ -9,8 +9,10 @@ import pytest
 from deploy.local.stack import Stack
 from deploy.migrate import migrate
 from tests import scratch
-from tests.e2e import programme
-from tests.e2e.programme import Load, Outcome
+
+pytest.register_assert_rewrite("tests.e2e.programme")
+from tests.e2e import programme  # noqa: E402
+from tests.e2e.programme import Load, Outcome  # noqa: E402
 
 
 @pytest.fixture(scope="module")

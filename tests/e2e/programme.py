@@ -108,9 +108,9 @@ def _rows(dsn: str, query: str, **values: str) -> list[Any]:
 
 
 class Load:
-    """A fleet that is sending, in a thread, until all of it is settled; with `pause_s` between handfuls, to last longer."""
+    """A fleet that is sending, in a thread, until all of it is settled; with `pause_s` between handfuls it lasts longer, until `hurry`."""
 
-    def __init__(self, stack: Stack, fleet: Fleet, prefix: str, *, pause_s: float = 0) -> None:
+    def __init__(self, stack: Stack, fleet: Fleet, prefix: str, *, pause_s: float = 0.0) -> None:
         self._stack, self._fleet, self._prefix, self._pause_s = stack, fleet, prefix, pause_s
         self._total = len(made(fleet))
         self._sent: Sent | None = None
@@ -123,6 +123,7 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.hurry()
         self._stop.set()
         self._thread.join(30)
 
@@ -150,8 +151,13 @@ class Load:
         row = connection.execute(COMMITTED, {"like": f"gw-{self._prefix}%"}).fetchone()
         return int(row[0]) if row else 0
 
+    def hurry(self) -> None:
+        """No more pauses."""
+        self._pause_s = 0
+
     def settled(self) -> Sent:
         """Wait until the gateways have heard that all is settled."""
+        self.hurry()
         self._thread.join(2 * PATIENCE_S)
         if self._error is not None:
             raise self._error

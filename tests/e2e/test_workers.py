@@ -11,31 +11,38 @@ from kafka import KafkaProducer
 from deploy.local import processes
 from deploy.local.stack import Stack
 from ingest.segment import partition
+from simulators import delivery
 from tests.e2e import programme
 from tests.e2e.programme import Load, Outcome
 
 pytestmark = pytest.mark.services
 
-IN_TRANSACTION = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
 UNREAD = 'SELECT partition, "offset", attempts, passed_over, body, error FROM unread'
 ALARMS = "SELECT value, sent_at IS NOT NULL FROM outbox WHERE topic = 'anomaly.v1' AND value->>'code' = 'unread-segment'"
 BEHIND = 'SELECT count(*) FROM evidence WHERE partition = %s AND "offset" > %s'
 GARBAGE = b"these bytes are no segment"
 
 
-@pytest.mark.parametrize("moment", ["between two segments", "within a segment"])
+@pytest.fixture(autouse=True)
+def handfuls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways send two messages at a time, so that a load with pauses is a steady one."""
+    monkeypatch.setattr(delivery, "BURST", 2)
+
+
+@pytest.mark.parametrize("moment", ["between", "within"])
 def test_a_worker_that_was_paused_and_taken_over_from_doubles_nothing(product: Stack, folder: Path, quiet: Outcome, moment: str) -> None:
     """Paused it says nothing, so Kafka gives its partitions to another; awake again it goes on with what it had read, until the database refuses."""
-    prefix = f"paused-{moment[:4].strip()}-"
+    prefix = f"paused-{moment}-"
     fleet = programme.enrolled(product, folder, prefix)
     before = programme.tally(product.dsn)
     with Load(product, fleet, prefix, pause_s=0.5) as load:
         load.reach(0.1)
-        first = _paused(product, within=moment == "within a segment")
+        first = _paused(product, within=moment == "within")
         try:
             with programme.second_worker(product):
-                if moment == "between two segments":
-                    load.moves()  # the other one works now; within one, it waits for what the first holds
+                if moment == "between":
+                    load.moves()  # the other one works now; within a segment it waits for what the first one holds
                 os.kill(first, signal.SIGCONT)
                 load.settled()
         finally:
@@ -47,8 +54,8 @@ def test_a_worker_that_was_paused_and_taken_over_from_doubles_nothing(product: S
 def test_workers_that_come_and_go_under_load_double_nothing(product: Stack, folder: Path, quiet: Outcome) -> None:
     fleet = programme.enrolled(product, folder, "moved-")
     before = programme.tally(product.dsn)
-    with Load(product, fleet, "moved-", pause_s=2.0) as load:
-        load.reach(0.1)
+    with Load(product, fleet, "moved-", pause_s=1.0) as load:
+        load.reach(0.05)
         with programme.second_worker(product):
             load.moves()
             processes.stop(product.home, ["worker-0"])
@@ -92,9 +99,9 @@ def _paused(product: Stack, *, within: bool) -> int:
         for _ in range(1000):
             os.kill(pid, signal.SIGSTOP)
             programme.wait_s(0.02)  # for the database to end the statement that it was at
-            (open_ones,) = connection.execute(IN_TRANSACTION).fetchone() or (0,)
-            if (open_ones > 0) == within:
+            (transactions,) = connection.execute(OPEN).fetchone() or (0,)
+            if (transactions > 0) == within:
                 return pid
             os.kill(pid, signal.SIGCONT)
             programme.wait_s(0.003)
-    raise AssertionError(f"the worker was never found {'within' if within else 'between'} segments")
+    raise AssertionError(f"the worker was never found {'within a segment' if within else 'between segments'}")

@@ -202,7 +202,7 @@ def test_the_report_is_one_folder_with_the_signed_statement_and_the_bodys_files(
     assert (out / "report.json").read_bytes() == found.report
     assert json.loads((out / "statement.json").read_bytes()) == json.loads(secured)
     named = {path.name: path.read_bytes() for path in (out / "instead").iterdir()}
-    assert {f"{item}-{item}.txt": f"looked at {item} by hand".encode() for item in found.needs_person}.items() <= named.items()
+    assert {f"{item}.txt": f"looked at {item} by hand".encode() for item in found.needs_person}.items() <= named.items()
     assert sorted(content for name, content in named.items() if "peers" in name) == [b"another way", b"one way"]
     assert "C11-peers_表.txt" in named
     assert len(named) == len(found.needs_person) + 2

@@ -209,12 +209,12 @@ def test_a_refused_jws_keeps_its_place() -> None:
     kid=st.none() | st.text(max_size=5),
     sig=st.none() | st.text(max_size=90),
 )
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_bytes_are_admitted_without_a_signature_and_none_raise_anything_else(payload: bytes, kid: str | None, sig: str | None) -> None:
     assert refusal(Arrival(TOPIC, payload, kid, sig, NOW_US)) in Reason
 
 
 @given(st.binary(max_size=200).map(lambda raw: b"{" + raw))
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_signed_bytes_that_say_nothing_are_malformed(payload: bytes) -> None:
     assert refusal(native(payload)) is Reason.MALFORMED

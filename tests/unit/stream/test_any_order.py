@@ -117,31 +117,31 @@ def same_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, in
 
 
 @given(arrivals())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_generation_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]) -> None:
     same_in_any_order(case, GENERATION)
 
 
 @given(arrivals())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_export_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]) -> None:
     same_in_any_order(case, EXPORT)
 
 
 @given(arrivals())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_two_way_register_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]) -> None:
     same_in_any_order(case, TWO_WAY)
 
 
 @given(arrivals(ceiling=200_000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_register_that_rolls_over_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]) -> None:
     same_in_any_order(case, SMALL)
 
 
 @given(arrivals())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_register_with_a_recorded_swap_in_any_order(case: tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]) -> None:
     same_in_any_order(case, SWAPPED)
 

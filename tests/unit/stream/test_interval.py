@@ -261,14 +261,14 @@ def lied_about(draw: st.DrawFn) -> tuple[list[tuple[int, int]], int]:
 
 
 @given(lied_about())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_never_more_is_earned_than_was_generated(case: tuple[list[tuple[int, int]], int]) -> None:
     readings, true_wh = case
     assert earned_wh(intervals(edges(*readings), HOME)) <= true_wh
 
 
 @given(lied_about())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_reading_has_one_row_and_no_two_rows_share_time(case: tuple[list[tuple[int, int]], int]) -> None:
     read = edges(*case[0])
     rows = intervals(read, HOME)

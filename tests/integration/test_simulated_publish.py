@@ -17,7 +17,7 @@ from nacl.signing import VerifyKey
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from simulators import folder, gateway
+from simulators import fleet, folder, gateway
 from simulators.folder import Fleet
 from simulators.wire import GENESIS, public_key
 
@@ -124,13 +124,13 @@ class Cable:
 
 
 @pytest.fixture
-def own_fleet(fleet_folder: Path) -> Fleet:
-    """The tiny fleet under gateway names that nobody else on the broker has."""
-    fleet, tag = folder.load(fleet_folder), uuid.uuid4().hex[:8]
-    named = {name: f"t-{tag}-{name}" for name in fleet.gateways}
-    folder.write_keys(fleet_folder / "keys.json", {named[name]: key for name, key in fleet.keys().items()})
-    own = replace(fleet, gateways={named[name]: meters for name, meters in fleet.gateways.items()}, live_gateway=named[fleet.live_gateway])
-    folder.save(own, built_from=folder.built_from(fleet_folder) or {})
+def own_fleet(tmp_path: Path) -> Fleet:
+    """A tiny fleet, two homes and three days, under gateway names that nobody else on the broker has."""
+    tiny, tag = fleet.build(tmp_path / "tiny", members=2, days=3, seed=1), uuid.uuid4().hex[:8]
+    named = {name: f"t-{tag}-{name}" for name in tiny.gateways}
+    folder.write_keys(tiny.folder / "keys.json", {named[name]: key for name, key in tiny.keys().items()})
+    own = replace(tiny, gateways={named[name]: meters for name, meters in tiny.gateways.items()}, live_gateway=named[tiny.live_gateway])
+    folder.save(own, built_from=folder.built_from(tiny.folder) or {})
     return own
 
 
