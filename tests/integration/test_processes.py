@@ -13,11 +13,13 @@ from deploy.local import MissingError, ports, processes, service
 STAND_IN = """
 import os, pathlib, socket, sys, time, tomllib
 home = pathlib.Path(os.environ["JCREDIT_HOME"])
-name = sys.argv[2]
+name = "-".join([sys.argv[2], *sys.argv[4:]])  # worker --number 0
 if (home / "broken").exists() and name == "jobs":
     sys.exit("no jobs today")
 if name in ("console", "registry"):
     server = socket.create_server(("127.0.0.1", tomllib.loads((home / "stack.toml").read_text())["ports"][name]))
+else:
+    (home / "run" / f"{name}.ready").write_text(str(os.getpid()))
 time.sleep(60)
 """
 
