@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from deploy.migrate import migrate
+from simulators import delivery
 from tests import scratch
 
 pytest.register_assert_rewrite("tests.e2e.programme")
@@ -41,6 +42,12 @@ def quiet(product: Stack, folder: Path) -> Outcome:
         load.settled()
     programme.counted_once(product, fleet, "quiet-", dict.fromkeys(programme.COUNTED, 0))
     return programme.outcome(product.dsn, "quiet-")
+
+
+@pytest.fixture
+def handfuls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gateway sends two messages at a time, so that a load with pauses is a steady one."""
+    monkeypatch.setattr(delivery, "BURST", 2)
 
 
 def _say(message: str) -> None:

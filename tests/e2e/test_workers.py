@@ -11,7 +11,6 @@ from kafka import KafkaProducer
 from deploy.local import processes
 from deploy.local.stack import Stack
 from ingest.segment import partition
-from simulators import delivery
 from tests.e2e import programme
 from tests.e2e.programme import Load, Outcome
 
@@ -24,14 +23,8 @@ BEHIND = 'SELECT count(*) FROM evidence WHERE partition = %s AND "offset" > %s'
 GARBAGE = b"these bytes are no segment"
 
 
-@pytest.fixture(autouse=True)
-def handfuls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gateways send two messages at a time, so that a load with pauses is a steady one."""
-    monkeypatch.setattr(delivery, "BURST", 2)
-
-
 @pytest.mark.parametrize("moment", ["between", "within"])
-def test_a_worker_that_was_paused_and_taken_over_from_doubles_nothing(product: Stack, folder: Path, quiet: Outcome, moment: str) -> None:
+def test_a_worker_that_was_paused_and_taken_over_from_doubles_nothing(product: Stack, folder: Path, quiet: Outcome, handfuls: None, moment: str) -> None:
     """Paused it says nothing, so Kafka gives its partitions to another; awake again it goes on with what it had read, until the database refuses."""
     prefix = f"paused-{moment}-"
     fleet = programme.enrolled(product, folder, prefix)
@@ -51,7 +44,7 @@ def test_a_worker_that_was_paused_and_taken_over_from_doubles_nothing(product: S
     assert programme.outcome(product.dsn, prefix) == quiet
 
 
-def test_workers_that_come_and_go_under_load_double_nothing(product: Stack, folder: Path, quiet: Outcome) -> None:
+def test_workers_that_come_and_go_under_load_double_nothing(product: Stack, folder: Path, quiet: Outcome, handfuls: None) -> None:
     fleet = programme.enrolled(product, folder, "moved-")
     before = programme.tally(product.dsn)
     with Load(product, fleet, "moved-", pause_s=1.0) as load:
