@@ -54,6 +54,7 @@ class Desk:
     def __init__(self, dsn: str, worker: Worker) -> None:
         self._dsn, self._worker = dsn, worker
         self._store: Store | None = None
+        self.begins_anew = False  # partitions were assigned, and nothing has been read of them
 
     async def store(self) -> Store:
         if self._store is None or self._store.connection.closed:
@@ -79,6 +80,9 @@ class Desk:
 
     async def segment(self, spot: Spot, body: bytes) -> set[str]:
         """Do a segment once; memory that turns out to be old is read anew, once."""
+        if self.begins_anew:
+            self.begins_anew = False
+            await self.do(self._worker.learn_silent)
         try:
             return await self._segment(spot, body)
         except (KeyError, psycopg.IntegrityError) as error:
@@ -209,6 +213,7 @@ def make_app(settings: Settings, detect: Detect | None = None, ready: Callable[[
         mine.clear()
         mine.update(tp.partition for tp in assigned if tp.topic == settings.telemetry)
         log.info("partitions assigned: %s", sorted((tp.topic, tp.partition) for tp in assigned))
+        desk.begins_anew = True
         ready()
 
     return app

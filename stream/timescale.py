@@ -21,6 +21,9 @@ EPOCH_2000_S = 946_684_800
 COPY_HEAD, COPY_TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
 GATEWAYS = "SELECT id, gateway FROM gateway WHERE gateway = ANY(%s)"
+SILENT = """
+SELECT g.gateway FROM gateway g WHERE NOT EXISTS (SELECT FROM message m WHERE m.gateway = g.id) ORDER BY g.id DESC LIMIT %s
+"""
 METERS = """
 SELECT m.id, m.meter, m.gateway, m.register, m.modulus_wh, m.resolution_wh, m.two_way, 1000 * greatest(s.ac_kw, s.dc_kw)
 FROM meter m JOIN site s ON s.id = m.site WHERE m.gateway = ANY(%s)
@@ -176,6 +179,10 @@ class Store:
 
     async def _all(self, query: str, *values: Any) -> list[Any]:
         return await (await self.connection.execute(query, values)).fetchall()
+
+    async def silent(self, most: int) -> list[str]:
+        """Gateways that have never sent, the newest first."""
+        return [name for (name,) in await self._all(SILENT, most)]
 
     async def gateways(self, names: Sequence[str]) -> tuple[dict[str, Known], dict[int, Register]]:
         """What is enrolled of these gateways, and the registers of their meters by id."""

@@ -26,6 +26,7 @@ from stream.timescale import Known, Spot, Store
 
 BOOKMARK_EVERY = 64
 MOST_GATEWAYS = 300_000
+MOST_LEARNT, LEARN_AT_ONCE = 100_000, 2_000
 
 Detect = Callable[[psycopg.AsyncConnection[Any], Changed], Awaitable[None]]
 
@@ -80,6 +81,13 @@ class Worker:
         async with self._whole(store):
             await self._write(store, spot, body, messages)
         return {message.gateway for message in messages}
+
+    async def learn_silent(self, store: Store) -> None:
+        """Read, many at a time, what is enrolled of gateways that have not sent yet: their first messages come together when a programme begins."""
+        async with self._whole(store):
+            names = await store.silent(MOST_LEARNT)
+            for start in range(0, len(names), LEARN_AT_ONCE):
+                await self._learn(store, set(names[start : start + LEARN_AT_ONCE]))
 
     async def take_up(self, store: Store, spot: Spot, gateway: str, meter: int) -> None:
         """Judge a meter's rows again with the swaps and resets that were recorded since; `spot` names the gateway's partition."""
