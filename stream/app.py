@@ -242,7 +242,7 @@ def _app(settings: Settings) -> faust.App:
         broker_session_timeout=6,
         broker_heartbeat_interval=1,
         broker_commit_interval=1.0,
-        stream_buffer_maxsize=8,
+        stream_buffer_maxsize=256,  # with 8, Faust stopped and started its fetching so often that every record came 2 s late
     )
 
 
