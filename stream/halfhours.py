@@ -44,10 +44,7 @@ def halfhours(meter: list[int], at: list[int], wh: list[int], tails: dict[int, T
     m, a, w = np.array(meter, np.int64), np.array(at, np.int64), np.array(wh, np.int64)
     order = np.lexsort((a, m))
     m, a, w = m[order], a[order], w[order]
-    first = np.ones(len(m), np.bool_)
-    first[1:] = m[1:] != m[:-1]
-    starts = np.flatnonzero(first)
-    group = np.cumsum(first) - 1
+    first, starts, group = _groups(m)
     mine = [tails[k] for k in m[starts].tolist()]
     known = np.array([(t.at, t.register_wh, t.odd_until) for t in mine], np.int64).reshape(-1, 3)
     caps = np.array([_cap(registers[k]) for k in m[starts].tolist()], np.float64).reshape(-1, 2)
@@ -64,7 +61,7 @@ def halfhours(meter: list[int], at: list[int], wh: list[int], tails: dict[int, T
         register_wh=w[good],
         start_at=before_a[good],
         energy_wh=rise[good],
-        state=np.where(opening, State.OPENING, np.where(span == HALF_HOUR_S, State.CREDITED, State.SPREAD))[good].astype(np.int8),
+        state=_states(opening, span)[good],
         opening=opening[good],
         odd=_arrivals(meter, at, wh, set(m[odd].tolist())),
     )
@@ -98,9 +95,7 @@ def among(news: dict[int, list[tuple[int, int]]], stored: Stored, registers: dic
     again = np.zeros(len(m), np.bool_)
     again[1:] = (m[1:] == m[:-1]) & (a[1:] == a[:-1]) & (w[1:] == w[:-1]) & new[1:]
     m, a, w, new, plain = m[~again], a[~again], w[~again], new[~again], plain[~again]
-    first = np.ones(len(m), np.bool_)
-    first[1:] = m[1:] != m[:-1]
-    starts, group = np.flatnonzero(first), np.cumsum(first) - 1
+    first, starts, group = _groups(m)
     caps = np.array([(*_cap(registers[k]), _needs_judgement(registers[k])) for k in m[starts].tolist()], np.float64).reshape(-1, 3)
     before_a, before_w, before_new = np.roll(a, 1), np.roll(w, 1), np.roll(new, 1)
     span, rise = a - before_a, w - before_w
@@ -115,7 +110,7 @@ def among(news: dict[int, list[tuple[int, int]]], stored: Stored, registers: dic
         register_wh=w[write],
         start_at=np.where(opening, NEVER, before_a)[write],
         energy_wh=np.where(opening, 0, rise)[write],
-        state=np.where(opening, State.OPENING, np.where(span == HALF_HOUR_S, State.CREDITED, State.SPREAD))[write].astype(np.int8),
+        state=_states(opening, span)[write],
         opening=opening[write],
         odd={k: news[k] for k in np.unique(m[odd]).tolist()},
     )
@@ -134,6 +129,17 @@ def only(rows: Ordinary, pick: NDArray[np.bool_]) -> Ordinary:
 def joined(one: Ordinary, other: Ordinary) -> Ordinary:
     """The rows of both."""
     return Ordinary(**{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in COLUMNS}, odd={})
+
+
+def _groups(m: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Of meters in order: whether an element is the first of its meter, where those are, and the number of each element's meter."""
+    first = np.ones(len(m), np.bool_)
+    first[1:] = m[1:] != m[:-1]
+    return first, np.flatnonzero(first), np.cumsum(first) - 1
+
+
+def _states(opening: NDArray[np.bool_], span: NDArray[np.int64]) -> NDArray[np.int8]:
+    return np.where(opening, State.OPENING, np.where(span == HALF_HOUR_S, State.CREDITED, State.SPREAD)).astype(np.int8)
 
 
 def _cap(register: Register) -> tuple[float, float]:

@@ -83,10 +83,13 @@ class Worker:
         return {message.gateway for message in messages}
 
     async def learn_silent(self, store: Store) -> None:
-        """Read, many at a time, what is enrolled of gateways that have not sent yet: their first messages come together when a programme begins."""
-        async with self._whole(store):
-            names = await store.silent(MOST_LEARNT)
-            for start in range(0, len(names), LEARN_AT_ONCE):
+        """Read, many at a time, what is enrolled of gateways that have not sent yet: their first messages come together when a programme begins.
+
+        A transaction a batch: one over all of them could outlast the time that the database gives to a transaction, and would begin again for ever.
+        """
+        names = await store.silent(MOST_LEARNT)
+        for start in range(0, len(names), LEARN_AT_ONCE):
+            async with self._whole(store):
                 await self._learn(store, set(names[start : start + LEARN_AT_ONCE]))
 
     async def take_up(self, store: Store, spot: Spot, gateway: str, meter: int) -> None:
@@ -98,7 +101,7 @@ class Worker:
             if since is None:
                 return
             await self._learn(store, {gateway})
-            judged = self._again(meter, await store.window(meter, since - LOOK_AHEAD_S - 1), {})
+            judged = self._again(meter, *await store.window(meter, since - LOOK_AHEAD_S - 1))
             if judged:
                 await store.put_judged([(meter, row) for _, row, _ in judged])
                 if self._detect is not None:
@@ -238,15 +241,13 @@ class Worker:
                 merged[at] = Edge(at=at, register_wh=first.register_wh, conflicted=True)
                 conflicts.append((meter, at, first.register_wh, wh))
         await store.put_conflicts(_clashes(conflicts, taken, segment))
-        return self._again(meter, (stored, edges), merged), conflicts
+        return self._again(meter, stored, [merged[at] for at in sorted(merged)]), conflicts
 
-    def _again(self, meter: int, window: tuple[list[Row], list[Edge]], merged: dict[int, Edge]) -> list[tuple[int, Row, bool]]:
-        """The rows of a meter's window made again, from its stored edges unless others are given; those that changed, and whether they are fresh."""
-        stored, edges = window
-        merged = merged or {edge.at: edge for edge in edges}
-        opens = not stored or stored[0].start is None or min(merged) < stored[0].end
+    def _again(self, meter: int, stored: list[Row], edges: list[Edge]) -> list[tuple[int, Row, bool]]:
+        """The rows of a meter's window made again from its edges, in order of time; those that are not as stored, and whether they are fresh."""
+        opens = not stored or stored[0].start is None or edges[0].at < stored[0].end
         register = self.memory.registers[meter]
-        rows = intervals([merged[at] for at in sorted(merged)], register)
+        rows = intervals(edges, register)
         if not opens:
             rows[0] = stored[0]  # the row that ends where the window begins is not of this window
         before = {row.end: row for row in stored}

@@ -22,6 +22,7 @@ from console.cli.trouble import NO_SERVICE, Trouble, say
 from deploy.local import processes
 from simulators import body
 from verification import factors_timescale, person_timescale, walk_timescale
+from verification.claim_timescale import row_of
 
 PROJECT, START, END = "demo-fy2021", "2021-04-01", "2022-04-01"
 FACTORS = "fiscal_year,kind,kg_per_kwh,source\n2021,all_source,0.434,all-source factor FY2021 as published (0.000434 t-CO2/kWh)\n"
@@ -111,7 +112,7 @@ def _claim() -> str:
 
 def _state(claim: str) -> str:
     with psycopg.connect(place.dsn(), autocommit=True) as connection:
-        return str(next(row["state"] for row in walk_timescale.claims(connection) if row["claim"] == claim))
+        return str(row_of(connection, claim)["state"])
 
 
 def _walk(claim: str, folder: Path) -> None:
